@@ -1,0 +1,44 @@
+# `make demo` and `make test` need nothing typed before them: they set up .venv themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+BENCH_BIN := .venv-bench/bin
+
+# Two spinning thread pools fight on a small machine.
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: demo test test-slow lint bench docs gpu clean
+
+$(READY): pyproject.toml setup.py constraints.txt $(wildcard src/ranvier/kernels/*.c src/ranvier/kernels/*.h)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/ranvier demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/zensical build
+
+# No network, no installation: torch, numpy, triton and pytest of the machine itself.
+gpu:
+	PYTHONPATH=src $(PYTHON) -m pytest -m gpu tests/kernels
+	PYTHONPATH=src $(PYTHON) -m benchmarks --device cuda
+
+clean:
+	rm -rf .venv .venv-bench build dist site src/*.egg-info src/ranvier/kernels/*.so
