@@ -58,8 +58,9 @@ def linear(s: Tensor, weight: Tensor, bias: Tensor | None = None, *, path: Path 
         `[..., out_features]`.
 
     Raises:
-        RuntimeError: gradients are needed, or "gather" was asked for and the C kernels are missing.
-        TypeError, ValueError: the shapes do not fit, or "gather" was asked for and the input is not binary float32.
+        RuntimeError: gradients are needed.
+        ValueError: the shapes do not fit, or "gather" was asked for and the input is not binary, not float32, or the
+            C kernels are missing.
 
     >>> s = torch.tensor([[0.0, 1.0, 1.0]])
     >>> linear(s, prepare(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])))
@@ -71,6 +72,7 @@ def linear(s: Tensor, weight: Tensor, bias: Tensor | None = None, *, path: Path 
             f"expected spikes [..., {weight.shape[1]}] for a weight {tuple(weight.shape)}, got {tuple(s.shape)}"
         )
     if uses_reference():
+        record(Call("linear", tuple(s.shape), tuple(weight.shape), None, "dense", "reference"))
         return linear_reference(s, weight, bias)
     return torch.ops.ranvier.gather_linear(s, weight, bias, path)
 
@@ -100,7 +102,7 @@ def conv2d(
         `[N, out_channels, H_out, W_out]`.
 
     Raises:
-        RuntimeError, TypeError, ValueError: as `linear`.
+        RuntimeError, ValueError: as `linear`.
     """
     _check(s, weight, bias, path, "[N, C, H, W]", 4)
     if s.ndim != 4 or s.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
@@ -112,13 +114,13 @@ def conv2d(
     if min(gather_cpu.output_size(s, weight, *options[:3])) < 1:
         raise ValueError(f"the kernel {tuple(weight.shape[2:])} does not fit into the padded input {tuple(s.shape)}")
     if uses_reference():
+        record(Call("conv2d", tuple(s.shape), tuple(weight.shape), None, "dense", "reference"))
         return conv2d_reference(s, weight, bias, *options)
     return torch.ops.ranvier.gather_conv2d(s, weight, bias, *options, path)
 
 
 def linear_reference(s: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The specification: the dense layer."""
-    record(Call("linear", tuple(s.shape), tuple(weight.shape), None, "dense", "not the C kernels"))
     return F.linear(s, weight, bias)
 
 
@@ -132,7 +134,6 @@ def conv2d_reference(
     groups: int,
 ) -> Tensor:
     """The specification: the dense layer."""
-    record(Call("conv2d", tuple(s.shape), tuple(weight.shape), None, "dense", "not the C kernels"))
     return F.conv2d(s, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type]
 
 
@@ -165,10 +166,12 @@ _library.impl("gather_conv2d", gather_cpu.conv2d, "CPU")
 
 
 def _linear_dense(s: Tensor, weight: Tensor, bias: Tensor | None, path: str) -> Tensor:
+    record(Call("linear", tuple(s.shape), tuple(weight.shape), None, "dense", f"on {s.device.type}"))
     return linear_reference(s, weight, bias)
 
 
 def _conv2d_dense(s: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+    record(Call("conv2d", tuple(s.shape), tuple(weight.shape), None, "dense", f"on {s.device.type}"))
     return conv2d_reference(s, weight, bias, *rest[:4])
 
 
