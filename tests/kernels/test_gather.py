@@ -51,9 +51,7 @@ def exact(*shape: int, seed: int = 1) -> Tensor:
     ("batch", "inputs", "outputs"),
     [((), 5, 3), ((1,), 1, 1), ((3,), 33, 17), ((2, 3), 64, 100), ((2,), 200, 333), ((1,), 31, 515), ((0,), 8, 8)],
 )
-def test_linear_is_the_dense_layer(
-    isa: int, batch: tuple[int, ...], inputs: int, outputs: int, density: float
-) -> None:
+def test_linear_is_the_dense_layer(isa: int, batch: tuple[int, ...], inputs: int, outputs: int, density: float) -> None:
     s, weight, bias = spikes(*batch, inputs, density=density), exact(outputs, inputs), exact(outputs, seed=2)
     assert torch.equal(gather.linear(s, weight, bias, path="gather"), F.linear(s, weight, bias))
     assert torch.equal(gather.linear(s, gather.prepare(weight), path="gather"), F.linear(s, weight))
