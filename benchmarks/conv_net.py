@@ -94,7 +94,7 @@ def rivals(settings: Settings) -> tuple[dict[str, list[Callable[[Tensor], Tensor
         OURS: [LIF(tau=2.0) for _ in range(3)],
         REFERENCE: [reference(LIF(tau=2.0)) for _ in range(3)],
     }
-    neurons, missing = available() if settings.peers else ({}, {})
+    neurons, missing = available(settings.device) if settings.peers else ({}, {})
     for name in neurons:
         functions[name] = [PEERS[name].make() for _ in range(3)]
     return functions, missing
@@ -165,9 +165,9 @@ def inference(nets: dict[str, ConvNet], inputs: dict[str, Tensor], settings: Set
         with torch.no_grad():
             net(x)
 
-    calls: dict[str, Call] = {
-        name: lambda net=net.eval(), x=inputs[name]: forward(net, x) for name, net in nets.items()
-    }
+    for net in nets.values():
+        net.eval()
+    calls: dict[str, Call] = {name: lambda net=net, x=inputs[name]: forward(net, x) for name, net in nets.items()}
     return timings(take_turns(calls, rounds=settings.rounds, device=settings.device, slow_s=60.0), "inference")
 
 

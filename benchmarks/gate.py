@@ -1,6 +1,5 @@
 """No timing without its correctness: the check that stands before every clock."""
 
-import torch
 from torch import Tensor
 
 

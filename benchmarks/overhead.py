@@ -22,9 +22,10 @@ def run(settings: Settings) -> list[Row]:
         "kernels.lif(x, v)": lambda: kernels.lif(x, v, decay=0.5, gain=0.5),
         "neuron(x, carry)": lambda: neuron(x, carry),
     }
-    peers, missing = available() if settings.peers else ({}, {})
+    peers, missing = available(settings.device) if settings.peers else ({}, {})
     for name, theirs in peers.items():
-        calls[name] = lambda theirs=theirs, x=PEERS[name].prepare(x): theirs(x)
+        their_x = PEERS[name].prepare(x)
+        calls[name] = lambda theirs=theirs, their_x=their_x: theirs(their_x)
     with torch.no_grad():
         with kernels.reference():
             expected = kernels.lif(x, v, decay=0.5, gain=0.5)

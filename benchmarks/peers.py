@@ -21,12 +21,14 @@ class Peer:
         make: returns the neuron; imports the peer.
         gain: what the input has to be multiplied with beforehand, where the peer does not scale it.
         batch_first: whether the peer wants `[B, T, ...]`.
+        cuda: whether it has kernels of its own for a CUDA device, where the others have nothing to add.
     """
 
     package: str
     make: Callable[[], Neuron]
     gain: float = 1.0
     batch_first: bool = False
+    cuda: bool = False
 
     def prepare(self, x: Tensor) -> Tensor:
         """Return `x` `[T, B, ...]` as the peer takes it; done outside the timing."""
@@ -91,17 +93,19 @@ def sinabs() -> Neuron:
 
 
 PEERS: dict[str, Peer] = {
-    "SpikingJelly": Peer("spikingjelly", spikingjelly),
+    "SpikingJelly": Peer("spikingjelly", spikingjelly, cuda=True),
     "snnTorch": Peer("snntorch", snntorch, gain=0.5),
     "Norse": Peer("norse", norse),
     "sinabs": Peer("sinabs", sinabs, batch_first=True),
 }
 
 
-def available() -> tuple[dict[str, Neuron], dict[str, str]]:
+def available(device: str) -> tuple[dict[str, Neuron], dict[str, str]]:
     """Return a neuron of each peer that can be made here, and the reason for each that cannot."""
     neurons, missing = {}, {}
     for name, peer in PEERS.items():
+        if device == "cuda" and not peer.cuda:
+            continue
         try:
             neurons[name] = peer.make()
         # A peer may fail in any way of its own; the table reports it.

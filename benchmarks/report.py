@@ -45,7 +45,9 @@ def markdown(about: dict[str, Any], rows: list[Row]) -> str:
     groups = dict.fromkeys((row["workload"], row["threads"], row["allocator"]) for row in measured)
     for workload, threads, allocator in groups:
         lines += ["", f"## {workload}, {threads} thread{'s' if threads > 1 else ''}, {allocator} allocator"]
-        chosen = [r for r in measured if (r["workload"], r["threads"], r["allocator"]) == (workload, threads, allocator)]
+        chosen = [
+            r for r in measured if (r["workload"], r["threads"], r["allocator"]) == (workload, threads, allocator)
+        ]
         for unit in dict.fromkeys(row["unit"] for row in chosen):
             lines += ["", *_table(unit, [row for row in chosen if row["unit"] == unit])]
     return "\n".join(lines) + "\n"
