@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-import benchmarks.lif as lif
-import benchmarks.peers as peers
+from benchmarks import lif, peers
 from benchmarks.gate import WrongResult, check
 from benchmarks.harness import Rounds, Settings, row, take_turns
 from benchmarks.process import environment, run_in_child
