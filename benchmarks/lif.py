@@ -18,6 +18,8 @@ from ranvier import kernels
 Function = Callable[[Tensor], Tensor]
 
 OURS, REFERENCE, CEILING = "ranvier", "reference loop", "ceiling"
+# Forward reads `x` and writes spikes; backward reads `x` again and their gradient, and writes that of `x`.
+PASSES = {"forward": 2, "forward+backward": 5}
 # At T=16, N=2^20 in float32: share of the ceiling, and times SpikingJelly.
 CPU_TARGETS = {"forward": (0.78, 9.0), "forward+backward": (0.68, 7.5)}
 CUDA_TARGETS = {"forward": (0.85, 1.2), "forward+backward": (0.85, 1.2)}
@@ -154,6 +156,9 @@ def report(rounds: Rounds, cell: Cell, mode: str, settings: Settings) -> list[Ro
         )
         for name in rounds.seconds
     ]
+    gigabytes = PASSES[mode] * cell.elements * cell.dtype.itemsize / 1e9
+    for name in (CEILING, OURS):
+        rows.append(row(f"{name} {mode}", gigabytes / rounds.median(name), "GB/s", column=column))
     targets = CUDA_TARGETS if settings.device == "cuda" else CPU_TARGETS
     judged = cell.steps == 16 and cell.neurons == (2**24 if settings.device == "cuda" else 2**20)
     share, speed_up = targets[mode] if judged else (None, None)

@@ -20,7 +20,7 @@ def test_workload_measures_something(name: str) -> None:
     rows = WORKLOADS[name].run(TINY)
     assert rows
     assert all(math.isfinite(row["value"]) and row["value"] > 0 and row["unit"] for row in rows)
-    assert len({(row["name"], row["column"]) for row in rows}) == len(rows)
+    assert len({(row["name"], row["column"], row["unit"]) for row in rows}) == len(rows)
 
 
 def test_a_wrong_kernel_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
