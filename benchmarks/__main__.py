@@ -50,7 +50,7 @@ def main() -> int:
     rows = []
     for name, threads, allocator in processes(arguments.only, arguments.threads, arguments.device):
         before = wait_until_quiet(arguments.wait)
-        print(f"{name}: {threads} threads, {allocator} allocator", file=sys.stderr)
+        print(f"{name}: {threads} thread(s), {allocator} allocator", file=sys.stderr)
         begin = time.monotonic()
         rows += run_in_child(name, threads=threads, allocator=allocator, size=size, device=arguments.device)
         seconds = round(time.monotonic() - begin, 1)

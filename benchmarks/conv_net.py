@@ -72,9 +72,10 @@ class ConvNet(nn.Module):
 
     def own_seconds(self) -> float:
         """Return what the neurons took since the last call."""
-        seconds = sum(neuron.seconds for neuron in self.neurons)
-        for neuron in self.neurons:
-            neuron.seconds = 0.0
+        clocks = [neuron for neuron in self.neurons if isinstance(neuron, Clocked)]
+        seconds = sum(clock.seconds for clock in clocks)
+        for clock in clocks:
+            clock.seconds = 0.0
         return seconds
 
 

@@ -4,7 +4,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,7 +64,7 @@ class Rounds:
 
 
 def take_turns(
-    rivals: dict[str, Call], *, rounds: int = 9, device: str = "cpu", sample_s: float = 0.004, slow_s: float = 8.0
+    rivals: Mapping[str, Call], *, rounds: int = 9, device: str = "cpu", sample_s: float = 0.004, slow_s: float = 8.0
 ) -> Rounds:
     """Call every rival once a round, each round beginning with another one.
 

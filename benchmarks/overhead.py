@@ -6,7 +6,8 @@ from benchmarks.gate import check
 from benchmarks.harness import Call, Row, Settings, row, take_turns
 from benchmarks.lif import current
 from benchmarks.peers import PEERS, available
-from ranvier import Carry, kernels
+from ranvier import kernels
+from ranvier.carry import Carry
 from ranvier.neurons import LIF
 
 TARGETS = {"kernels.lif(x, v)": 30.0, "neuron(x, carry)": 40.0}

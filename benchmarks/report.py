@@ -65,7 +65,7 @@ def _load(processes: list[dict]) -> list[str]:
     for process in processes:
         before, after = process["load_before"], process["load_after"]
         shares = ["?" if share is None else f"{share:.0%}" for share in (before["busy"], after["busy"])]
-        what = f"{process['name']}: {process['threads']} threads, {process['allocator']}"
+        what = f"{process['name']}: {process['threads']} thread(s), {process['allocator']}"
         lines.append(f"| {what} | {' | '.join(shares)} | {before['load_1min']} | {before['waited_s']} s |")
     return lines
 
