@@ -181,6 +181,6 @@ def growth(cost: dict[tuple[str, str, str], float]) -> list[Row]:
                 short, long = (cost.get((name, str(Cell(steps, neurons)), mode)) for steps in (4, 64))
                 if short and long:
                     target = GROWTH_TARGET if name == OURS and neurons == 2**20 else None
-                    what = f"{name} cost at T=64 over T=4 {mode}"
-                    rows.append(row(what, long / short, "x", column=column, target=target, better="lower"))
+                    what, unit = f"{name} cost per element-step {mode}", "x from T=4 to T=64"
+                    rows.append(row(what, long / short, unit, column=column, target=target, better="lower"))
     return rows
