@@ -12,8 +12,8 @@ from torch import Tensor
 from ranvier.kernels import native, pool
 from ranvier.kernels.gather_choice import Call, Kind, choose, record
 
-GRAIN = 1 << 19
-"""Additions below which a second thread costs more than it brings."""
+GRAIN = 1 << 21
+"""Additions below which a second thread costs more than it brings: one core nearly saturates the memory."""
 
 SLACK = 16
 """Entries that gather.c may write behind the last one of a list (the same number as there)."""
