@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
+from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
 
@@ -132,11 +133,6 @@ def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def owns_memory(module: nn.Module) -> bool:
-    """Whether `module` is a temporal module with state of its own, such as a layer of neurons."""
-    return isinstance(module, Temporal) and type(module).rest is not Temporal.rest
 
 
 def _weighted(name: str, seen: dict[str, _Seen], products: dict[int, tuple[str, Tensor, int]]) -> Callable:
