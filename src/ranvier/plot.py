@@ -55,23 +55,24 @@ def event_image(frame: Tensor) -> NDArray[np.uint8]:
     return np.concatenate([colour, alpha], axis=-1).round().astype(np.uint8)
 
 
-def raster(ax: Axes, spikes: Tensor, *, rows: int = 64, step_ms: float = 1.0, colour: str = AMBER) -> None:
-    """Draw the spikes `[T, ...]` of one layer as ticks, time to the right; of many neurons, `rows` that fired."""
+def raster(ax: Axes, spikes: Tensor, *, rows: int = 64, step_ms: float = 1.0) -> None:
+    """Draw the spikes `[T, ...]` of one layer, time to the right; where more neurons fired, `rows` spread over them."""
     fired = spikes.detach().flatten(1).cpu().numpy() > 0
     alive = np.flatnonzero(fired.any(0))
     shown = alive[np.linspace(0, len(alive) - 1, min(rows, len(alive))).astype(int)] if len(alive) else alive
     t, row = np.nonzero(fired[:, shown])
-    # One path with breaks keeps a vector file small.
+    # One line with breaks keeps a vector file small; a mark never gets thinner than the eye can see.
+    length = max(0.8, len(fired) / 200)
     gap = np.full(len(t), np.nan)
     ax.plot(
-        np.stack([t + 0.5, t + 0.5, gap], 1).ravel() * step_ms,
-        np.stack([row + 0.1, row + 0.9, gap], 1).ravel(),
-        color=colour,
-        linewidth=1.6,
+        np.stack([t + 0.1, t + 0.1 + length, gap], 1).ravel() * step_ms,
+        np.stack([row + 0.5, row + 0.5, gap], 1).ravel(),
+        color=AMBER,
+        linewidth=1.4,
         solid_capstyle="butt",
     )
     ax.set_xlim(0, len(fired) * step_ms)
-    ax.set_ylim(max(rows, 1), 0)
+    ax.set_ylim(max(len(shown), 1), 0)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
 
@@ -83,12 +84,13 @@ def answers(ax: Axes, logits: Tensor, classes: Sequence[str], *, step_ms: float 
     winner = int(probability[-1].argmax())
     t = (np.arange(len(logits)) + 1) * step_ms
     for k in range(probability.shape[1]):
-        style = {"color": AMBER, "linewidth": 2.2, "zorder": 3} if k == winner else {"color": INK, "alpha": 0.3, "linewidth": 1}
-        ax.plot(t, probability[:, k], **style)
-    ax.annotate(
-        classes[winner], (t[-1], probability[-1, winner]), xytext=(5, 0), textcoords="offset points",
-        color=AMBER, fontweight="bold", va="center",
-    )
+        if k == winner:
+            ax.plot(t, probability[:, k], color=AMBER, linewidth=2.4, zorder=3)
+        else:
+            ax.plot(t, probability[:, k], color=INK, linewidth=1, alpha=0.35)
+    end = (t[-1], probability[-1, winner])
+    look = {"color": AMBER, "fontweight": "bold", "fontsize": 12, "va": "center"}
+    ax.annotate(classes[winner], end, xytext=(6, 0), textcoords="offset points", **look)
     ax.set_xlim(0, t[-1])
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("ms")
@@ -101,6 +103,7 @@ def curves(ax: Axes, metrics: Sequence[Mapping[str, Any]], key: str) -> None:
         points = [(row["epoch"], row[key]) for row in metrics if row["split"] == split and row.get(key) is not None]
         if points:
             ax.plot(*zip(*points, strict=True), dash, color=colour, label=split, marker="o" if len(points) == 1 else "")
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlabel("epoch")
     ax.set_title(key)
     ax.grid(axis="y", alpha=0.15, color=INK)
@@ -137,7 +140,7 @@ def bars(ax: Axes, values: Mapping[str, float], *, unit: str, other: Mapping[str
             pairs.append((other[name], BLUE, 0.19))
         for value, colour, shift in pairs:
             ax.barh(row + shift, value, height=0.34 if other else 0.6, color=colour)
-            ax.annotate(f"{value:.3g} {unit}", (value, row + shift), xytext=(4, 0), textcoords="offset points",
+            ax.annotate(f"{_short(value)} {unit}", (value, row + shift), xytext=(4, 0), textcoords="offset points",
                         va="center", fontsize=8)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
@@ -145,6 +148,10 @@ def bars(ax: Axes, values: Mapping[str, float], *, unit: str, other: Mapping[str
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines["bottom"].set_visible(False)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _rgb(colour: str) -> NDArray[np.float32]:
