@@ -8,8 +8,8 @@ import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
-from wheel.bdist_wheel import bdist_wheel
 
 KERNELS = Path("src/ranvier/kernels")
 source_hash = runpy.run_path(str(KERNELS / "source_hash.py"))["source_hash"]

@@ -78,8 +78,11 @@ class Carry(Mapping[nn.Module, State]):
         return len(self._slots)
 
     # A mapping compares by content; comparing tensors has no single answer, so two carries are equal when identical.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __repr__(self) -> str:
         lines = [
@@ -194,22 +197,21 @@ class Carry(Mapping[nn.Module, State]):
                 saved[f"{names[module]}.{name}".lstrip(".")] = tensor.detach()
         return saved
 
-    @classmethod
-    def from_state_dict(cls, net: nn.Module, saved: Mapping[str, Tensor]) -> "Carry":
-        """Return the carry that `state_dict(net)` saved, for this or an equal network.
+    def load_state_dict(self, net: nn.Module, saved: Mapping[str, Tensor]) -> None:
+        """Replace the memory by what `state_dict(net)` saved, for this or an equal network.
 
         Raises:
-            KeyError: `net` has no temporal module of a saved name.
+            KeyError: `net` has no temporal module of a saved name; the carry is left as it was.
         """
         modules = dict(unwrap(net).named_modules())
-        carry = cls()
+        slots: dict[nn.Module, State] = {}
         for key, tensor in saved.items():
             path, _, name = key.rpartition(".")
             module = modules.get(path)
             if not isinstance(module, Temporal):
                 raise KeyError(f"no temporal module {path!r} in the given network, needed for saved state {key!r}")
-            carry._slots.setdefault(module, {})[name] = tensor
-        return carry
+            slots.setdefault(module, {})[name] = tensor
+        self._slots = slots
 
 
 def unwrap(net: nn.Module) -> nn.Module:
@@ -229,7 +231,7 @@ def _lane_mask(lanes: Tensor | list[int], batch: int, device: torch.device) -> T
         if chosen.shape != (batch,):
             raise ValueError(f"expected a lane mask of shape ({batch},), got {tuple(chosen.shape)}")
         return chosen
-    if chosen.numel() and not (0 <= int(chosen.min()) and int(chosen.max()) < batch):
+    if chosen.numel() and not (int(chosen.min()) >= 0 and int(chosen.max()) < batch):
         raise ValueError(f"expected lane numbers in 0..{batch - 1}, got {chosen.tolist()}")
     mask = torch.zeros(batch, dtype=torch.bool, device=device)
     mask[chosen.long()] = True

@@ -1,4 +1,4 @@
-"""The fingerprint that ties the compiled kernels to their C source (also run by setup.py, so: standard library only)."""
+"""The fingerprint that ties the compiled kernels to their C source; setup.py runs it too: standard library only."""
 
 import hashlib
 from pathlib import Path

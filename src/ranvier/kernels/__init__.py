@@ -1,0 +1,14 @@
+"""Kernels: tensor functions with a readable reference, and the fast versions that PyTorch's dispatcher picks.
+
+| function | what it computes | reference |
+|---|---|---|
+| `lif` | the spiking recurrence over all time steps | `ranvier.kernels.lif.lif_reference` |
+| `gather.linear`, `gather.conv2d` | a layer as the sum of the weight rows of its active inputs | dense layer |
+
+`RANVIER_BACKEND=reference` or `with kernels.reference():` runs the references in plain torch.
+"""
+
+from ranvier.kernels.backend import reference, uses_reference
+from ranvier.kernels.lif import LIFOutput, lif
+
+__all__ = ["LIFOutput", "lif", "reference", "uses_reference"]

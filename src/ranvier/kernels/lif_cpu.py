@@ -1,0 +1,240 @@
+"""The `lif` op on the CPU: packs one call for lif.c, or lets the reference serve where there is no C library."""
+
+import ctypes
+import functools
+import struct
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ranvier.kernels import native, pool
+from ranvier.kernels.lif_call import Options, checkpoint_count, state_dtype
+
+# The fields of `call` in lif.c: 10 integers, 21 pointers, 1 integer, 7 constants.
+_CALL = struct.Struct("10q21qq7d")
+_STORAGE = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+
+GRAIN = 1 << 14
+"""Element-steps below which a second thread costs more than it brings."""
+
+STREAM_BYTES = 1 << 23
+"""Outputs of this size and more bypass the cache: they would not survive in it until their reader comes."""
+
+
+@functools.cache
+def _functions() -> tuple[Callable[..., None], Callable[..., None]] | None:
+    library = native.library()
+    if library is None:
+        return None
+    library.ranvier_lif_call_bytes.restype = ctypes.c_int64
+    assert library.ranvier_lif_call_bytes() == _CALL.size, "lif.c and lif_cpu.py disagree about `call`"
+    for function in (library.ranvier_lif_forward, library.ranvier_lif_backward):
+        function.argtypes = [ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]
+        function.restype = None
+    return library.ranvier_lif_forward, library.ranvier_lif_backward
+
+
+def forward(
+    x: Tensor,
+    v: Tensor | None,
+    a: Tensor | None,
+    decay: Tensor | None,
+    gain: Tensor | None,
+    v_threshold: Tensor | None,
+    beta: Tensor | None,
+    rho: Tensor | None,
+    constants: list[float],
+    options: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Run all time steps; see `ranvier.kernels.lif`. The last output is the checkpoints for the backward."""
+    opt, state = Options(options), state_dtype(x)
+    functions = _functions()
+    if functions is None:
+        return _reference_forward(x, v, a, (decay, gain, v_threshold, beta, rho), constants, options)
+    x, strides = _time_major(x)
+    steps, size = x.shape[0], _step_size(x)
+    s = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
+    v_out = torch.empty_strided(x.shape[1:], strides, dtype=state)
+    a_out = torch.empty_like(v_out) if opt.adaptive else torch.empty(0, dtype=state)
+    v_seq = torch.empty_like(s) if opt.return_v else torch.empty(0, dtype=x.dtype)
+    count = checkpoint_count(steps, opt)
+    shape = (count, 2 if opt.adaptive else 1, *x.shape[1:])
+    checkpoints = torch.empty_strided(shape, (shape[1] * size, size, *strides), dtype=state)
+    v, a = _laid_out(v, strides), _laid_out(a, strides)
+    parameters, channels = _parameters((decay, gain, v_threshold, beta, rho), state)
+    packed = _CALL.pack(
+        *_geometry(x, channels, options, state, x.stride(0), 0, 0),
+        x.data_ptr(), _address(v), _address(a), *map(_address, parameters),
+        s.data_ptr(), v_out.data_ptr(), a_out.data_ptr(), v_seq.data_ptr() if opt.return_v else 0,
+        checkpoints.data_ptr() if count else 0,
+        0, 0, 0, 0, 0, 0, 0, 0,
+        s.numel() * s.element_size() >= STREAM_BYTES, *constants,
+    )  # fmt: skip
+    _run(functions[0], packed, steps, size)
+    return s, v_out, a_out, v_seq, checkpoints
+
+
+def backward(
+    x: Tensor,
+    v: Tensor | None,
+    a: Tensor | None,
+    decay: Tensor | None,
+    gain: Tensor | None,
+    v_threshold: Tensor | None,
+    beta: Tensor | None,
+    rho: Tensor | None,
+    checkpoints: Tensor,
+    grad_s: Tensor | None,
+    grad_v: Tensor | None,
+    grad_a: Tensor | None,
+    grad_v_seq: Tensor | None,
+    constants: list[float],
+    options: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of x, v, a and of the five parameters `[5, C]`, from a recomputed membrane."""
+    opt, state = Options(options), state_dtype(x)
+    functions = _functions()
+    if functions is None:
+        grads = (grad_s, grad_v, grad_a, grad_v_seq)
+        return _reference_backward(x, v, a, (decay, gain, v_threshold, beta, rho), grads, constants, options)
+    x, strides = _time_major(x)
+    steps, size = x.shape[0], _step_size(x)
+    grad_x = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
+    grad_v0 = torch.empty_strided(x.shape[1:], strides, dtype=state)
+    grad_a0 = torch.empty_like(grad_v0) if opt.adaptive else torch.empty(0, dtype=state)
+    v, a = _laid_out(v, strides), _laid_out(a, strides)
+    grad_v, grad_a = _laid_out(grad_v, strides), _laid_out(grad_a, strides)
+    grad_s, grad_v_seq = _sequence_laid_out(grad_s, strides), _sequence_laid_out(grad_v_seq, strides)
+    parameters, channels = _parameters((decay, gain, v_threshold, beta, rho), state)
+    pieces = _pieces(steps, size)
+    partial = torch.zeros(len(pieces) if opt.parameter_gradients else 0, 5, channels, dtype=torch.float64)
+    packed = _CALL.pack(
+        *_geometry(
+            x, channels, options, state, x.stride(0),
+            0 if grad_s is None else grad_s.stride(0), 0 if grad_v_seq is None else grad_v_seq.stride(0),
+        ),
+        x.data_ptr(), _address(v), _address(a), *map(_address, parameters),
+        0, 0, 0, 0, checkpoints.data_ptr(),
+        _address(grad_s), _address(grad_v), _address(grad_a), _address(grad_v_seq),
+        grad_x.data_ptr(), grad_v0.data_ptr(), grad_a0.data_ptr(),
+        partial.data_ptr() if opt.parameter_gradients else 0,
+        grad_x.numel() * grad_x.element_size() >= STREAM_BYTES, *constants,
+    )  # fmt: skip
+    _run(functions[1], packed, steps, size)
+    grad_parameters = partial.sum(0).to(state) if opt.parameter_gradients else torch.empty(0, dtype=state)
+    return grad_x, grad_v0, grad_a0, grad_parameters
+
+
+def _run(function: Callable[..., None], packed: bytes, steps: int, size: int) -> None:
+    pool.run(lambda index, start, stop: function(packed, index, start, stop), _pieces(steps, size))
+
+
+def _pieces(steps: int, size: int) -> list[tuple[int, int]]:
+    return pool.slices(size, grain=max(64, GRAIN // max(steps, 1)))
+
+
+def _step_size(x: Tensor) -> int:
+    return x.numel() // x.shape[0] if x.shape[0] else x[:0].new_empty(x.shape[1:]).numel()
+
+
+def _geometry(x: Tensor, channels: int, options: int, state: torch.dtype, *strides: int) -> tuple[int, ...]:
+    inner = x.stride(2) if channels > 1 else 1
+    return (x.shape[0], _step_size(x), channels, max(inner, 1), options, _STORAGE[x.dtype], state.itemsize, *strides)
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _parameters(tensors: tuple[Tensor | None, ...], state: torch.dtype) -> tuple[list[Tensor | None], int]:
+    """Bring the parameters that are tensors to the state type and to one common number of channels."""
+    channels = 1
+    for tensor in tensors:
+        if tensor is not None and tensor.numel() > channels:
+            channels = tensor.numel()
+    if channels == 1 and all(tensor is None for tensor in tensors):
+        return list(tensors), 1
+    return [None if p is None else p.to(state).reshape(-1).expand(channels).contiguous() for p in tensors], channels
+
+
+def _time_major(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """Return `x` with every time step dense in memory (a copy only if it must be), and the strides of a step."""
+    if x.is_contiguous():
+        return x, x.stride()[1:]
+    expected = 1
+    for stride, length in sorted((x.stride(d), x.shape[d]) for d in range(1, x.ndim) if x.shape[d] != 1):
+        if stride != expected:
+            x = x.contiguous()
+            return x, x.stride()[1:]
+        expected *= length
+    return x, x.stride()[1:]
+
+
+def _laid_out(tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor | None:
+    """Return one step in the memory order of x."""
+    if tensor is None or tensor.stride() == strides:
+        return tensor
+    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
+
+
+def _sequence_laid_out(tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor | None:
+    if tensor is None or tensor.stride()[1:] == strides:
+        return tensor
+    return torch.empty_strided(tensor.shape, (_step_size(tensor), *strides), dtype=tensor.dtype).copy_(tensor)
+
+
+def _reference_forward(
+    x: Tensor,
+    v: Tensor | None,
+    a: Tensor | None,
+    parameters: tuple[Tensor | None, ...],
+    constants: list[float],
+    options: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    from ranvier.kernels.lif import lif_reference  # the op is defined in terms of this file
+
+    s, v_out, a_out, v_seq = lif_reference(x, v, a, parameters, constants, options)
+    # Without C the backward runs the reference from the start: checkpoints would buy nothing.
+    opt = Options(options)
+    shape = (checkpoint_count(x.shape[0], opt), 2 if opt.adaptive else 1, *x.shape[1:])
+    return s, v_out.clone(), a_out.clone(), v_seq, v_out.new_zeros(shape)
+
+
+def _reference_backward(
+    x: Tensor,
+    v: Tensor | None,
+    a: Tensor | None,
+    parameters: tuple[Tensor | None, ...],
+    grads: tuple[Tensor | None, ...],
+    constants: list[float],
+    options: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    from ranvier.kernels.lif import lif_reference
+
+    opt, state = Options(options), state_dtype(x)
+    channels = max([1, *(p.numel() for p in parameters if p is not None)])
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        v = (x.new_zeros(x.shape[1:], dtype=state) if v is None else v.detach()).requires_grad_()
+        a = (torch.zeros_like(v) if a is None else a.detach()).requires_grad_()
+        leaves = [_leaf(p, number, channels, state) for p, number in zip(parameters, constants, strict=False)]
+        for leaf in leaves:
+            leaf.requires_grad_()
+        outputs = lif_reference(x, v, a, leaves, constants, options)
+        pairs = [(y, g) for y, g in zip(outputs, grads, strict=True) if g is not None and y.requires_grad]
+        found = torch.autograd.grad(
+            [y for y, _ in pairs], [x, v, a, *leaves], [g for _, g in pairs], materialize_grads=True
+        )
+    grad_x, grad_v, grad_a, *grad_parameters = found
+    return (
+        grad_x,
+        grad_v,
+        grad_a if opt.adaptive else grad_a.new_empty(0),
+        torch.stack(grad_parameters) if opt.parameter_gradients else grad_v.new_empty(0),
+    )
+
+
+def _leaf(p: Tensor | None, number: float, channels: int, state: torch.dtype) -> Tensor:
+    value = torch.tensor([number], dtype=state) if p is None else p.detach().to(state).reshape(-1)
+    return value.expand(channels).clone()

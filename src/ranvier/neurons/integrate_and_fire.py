@@ -1,0 +1,102 @@
+"""Integrate-and-fire neurons without, with and with a learned leak."""
+
+import math
+from typing import Unpack
+
+import torch
+from torch import nn
+
+from ranvier.neurons.neuron import Neuron, NeuronOptions, Parameter, keep, show
+
+
+class IF(Neuron):
+    """Integrate-and-fire: v[t] = v[t-1] + x[t], a spike at `v_threshold`, then the reset.
+
+    >>> IF(v_threshold=1.0)(torch.full((4, 1, 1), 0.5)).flatten()
+    tensor([0., 1., 0., 1.])
+    """
+
+    def leak(self) -> tuple[Parameter, Parameter]:
+        return 1.0, 1.0
+
+
+class LIF(Neuron):
+    """Leaky integrate-and-fire, in either convention of the field.
+
+    With a time constant, in steps, and NIR's resistance `r`:  v[t] = (1 - 1/tau) v[t-1] + (r/tau) x[t].
+    With a plain decay:                                        v[t] = decay v[t-1] + x[t].
+
+    Args:
+        tau: membrane time constant in steps, at least 1; the input is scaled by `r`/`tau`.
+        decay: what stays of the membrane, in [0, 1]; the input is not scaled. Give `tau` or `decay`, not both.
+        r: resistance, only with `tau`.
+        v_threshold, v_reset, reset, decay_reset, gradient, surrogate, temperature, strict: see `Neuron`.
+
+    >>> LIF(decay=0.2, v_threshold=0.5)(torch.full((6, 1, 1), 0.45)).flatten()
+    tensor([0., 1., 0., 1., 0., 1.])
+    """
+
+    tau: Parameter | None
+    decay: Parameter | None
+    r: Parameter
+
+    def __init__(
+        self,
+        tau: Parameter | None = None,
+        *,
+        decay: Parameter | None = None,
+        r: Parameter = 1.0,
+        **neuron: Unpack[NeuronOptions],
+    ) -> None:
+        super().__init__(**neuron)
+        if (tau is None) == (decay is None):
+            raise ValueError(
+                f"expected tau or decay, got tau={tau}, decay={decay}: type LIF(tau=2.0) or LIF(decay=0.5)"
+            )
+        if isinstance(tau, (int, float)) and tau < 1:
+            raise ValueError(f"expected tau of at least 1 step, got {tau}: type LIF(decay=...) for a plain decay")
+        if isinstance(decay, (int, float)) and not 0 <= decay <= 1:
+            raise ValueError(f"expected a decay in [0, 1], got {decay}")
+        for name, value in (("tau", tau), ("decay", decay), ("r", r)):
+            if value is None:
+                setattr(self, name, None)
+            else:
+                keep(self, name, value)
+
+    def leak(self) -> tuple[Parameter, Parameter]:
+        if self.decay is not None:
+            return self.decay, 1.0
+        assert self.tau is not None
+        return 1 - 1 / self.tau, self.r / self.tau
+
+    def extra_repr(self) -> str:
+        leak = f"decay={show(self.decay)}" if self.decay is not None else f"tau={show(self.tau or 0.0)}"
+        return f"{leak}, {super().extra_repr()}"
+
+
+class PLIF(Neuron):
+    """Parametric leaky integrate-and-fire (Fang et al. 2021): the leak is learned through w, 1/tau = sigmoid(w).
+
+    v[t] = (1 - sigmoid(w)) v[t-1] + sigmoid(w) x[t], with w = -ln(tau - 1) at the start.
+
+    Args:
+        tau: initial time constant in steps, above 1.
+        channels: one time constant per channel (axis 2 of the input); `None` shares one in the layer.
+        v_threshold, v_reset, reset, decay_reset, gradient, surrogate, temperature, strict: see `Neuron`.
+
+    >>> PLIF(tau=2.0)(torch.ones(3, 1, 1)).shape
+    torch.Size([3, 1, 1])
+    """
+
+    def __init__(self, tau: float = 2.0, *, channels: int | None = None, **neuron: Unpack[NeuronOptions]) -> None:
+        super().__init__(**neuron)
+        if tau <= 1:
+            raise ValueError(f"expected an initial tau above 1 step, got {tau}")
+        self.w = nn.Parameter(torch.full(() if channels is None else (channels,), -math.log(tau - 1)))
+
+    def leak(self) -> tuple[Parameter, Parameter]:
+        rate = torch.sigmoid(self.w)
+        return 1 - rate, rate
+
+    def extra_repr(self) -> str:
+        return f"tau={show(1 / torch.sigmoid(self.w.detach()))} (learned), {super().extra_repr()}"
