@@ -1,3 +1,7 @@
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +9,7 @@ from torch import Tensor, nn
 
 from ranvier.carry import Carry, State, Temporal
 from ranvier.data.events import Events
+from ranvier.data.formats import Recording, open_events, write_npz
 from ranvier.data.representations import frames
 from ranvier.stream import stream, windows
 
@@ -15,9 +20,13 @@ def recording(seed: int = 0, n: int = 500, span: int = 10_000) -> Events:
     return Events.of(t, generator.integers(0, 6, n), generator.integers(0, 4, n), generator.integers(0, 2, n), (6, 4))
 
 
-def parts(events: Events, cuts: list[int]) -> list[Events]:
-    edges = [0, *cuts, len(events)]
-    return [events[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[[Events], Recording]:
+    def write(events: Events) -> Recording:
+        write_npz(tmp_path / "recording.npz", events)
+        return open_events(tmp_path / "recording.npz")
+
+    return write
 
 
 class Leaky(Temporal):
@@ -38,73 +47,54 @@ class Leaky(Temporal):
         return torch.stack(outputs)
 
 
-@pytest.mark.parametrize("cuts", [[], [100, 101, 350], [0, 0, 7, 499, 500], list(range(1, 500, 3))])
 @pytest.mark.parametrize("chunk", [1, 3, 64])
 @pytest.mark.parametrize("steps", [None, 5, 11, 12])
-def test_windows_of_any_parts_are_the_frames_of_the_whole(cuts, chunk, steps):
+def test_windows_are_the_frames_of_the_whole(opened, chunk, steps):
     events = recording()
     whole = frames(events, window_us=1000, steps=steps)
-    chunks = list(windows(parts(events, cuts), window_us=1000, chunk=chunk, steps=steps))
+    chunks = list(windows(opened(events), window_us=1000, chunk=chunk, steps=steps))
     assert torch.equal(torch.cat([x for _, x in chunks]).squeeze(1), whole)
     assert [t for t, _ in chunks] == [
         int(events.t[0]) + 1000 * min(k + chunk, len(whole)) for k in range(0, len(whole), chunk)
     ]
 
 
-def test_a_gap_gives_empty_windows():
+def test_a_gap_gives_empty_windows(opened):
     events = Events.of([0, 5_500], [0, 1], [0, 0], [1, 1], (2, 1))
-    chunks = list(windows([events[:1], events[1:]], window_us=1000))
-    assert [float(x.sum()) for _, x in chunks] == [1, 0, 0, 0, 0, 1]
+    assert [float(x.sum()) for _, x in windows(opened(events), window_us=1000)] == [1, 0, 0, 0, 0, 1]
 
 
-def test_a_recording_without_events():
-    empty = Events.empty((4, 2))
-    assert list(windows([empty], window_us=10)) == []
-    assert [x.shape for _, x in windows([empty, empty], window_us=10, steps=2)] == [(1, 1, 2, 2, 4)] * 2
+def test_a_short_recording_is_padded(opened):
+    events = Events.of([7], [0], [0], [1], (2, 1))
+    assert [(t, float(x.sum())) for t, x in windows(opened(events), window_us=10, steps=3)] == [(17, 1), (27, 0), (37, 0)]
 
 
-def test_windows_read_no_further_than_they_need():
-    read = []
+def test_windows_read_no_further_than_they_need(opened):
+    whole = opened(recording(n=300_000, span=300_000))
+    blocks = []
 
-    def source():
-        for part in parts(recording(), [100, 200, 300, 400]):
-            read.append(len(part))
-            yield part
+    def counted():
+        for block in whole.source.blocks():
+            blocks.append(block)
+            yield block
 
-    list(windows(source(), window_us=1000, chunk=2, steps=3))
-    assert len(read) == 2
-
-
-def test_memory_does_not_grow_with_the_recording():
-    import tracemalloc
-
-    def endless(count: int):
-        base = recording(n=2000)
-        for k in range(count):
-            yield Events(base.t + k * 10_000, base.x, base.y, base.polarity, base.sensor)
-
-    peaks = []
-    for count in (5, 50):
-        tracemalloc.start()
-        for _ in windows(endless(count), window_us=1000):
-            pass
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
+    watched = dataclasses.replace(whole, source=dataclasses.replace(whole.source, blocks=counted))
+    list(windows(watched, window_us=1000, chunk=2, steps=3))
+    assert len(blocks) == 1
 
 
-def test_the_last_answer_is_the_answer_to_the_whole():
+def test_the_last_answer_is_the_answer_to_the_whole(opened):
     events = recording()
     net = Leaky().eval()
     whole = net(frames(events, window_us=1000).unsqueeze(1)).mean(0)
-    steps = list(stream(net, windows(parts(events, [50, 300]), window_us=1000, chunk=2)))
+    steps = list(stream(net, windows(opened(events), window_us=1000, chunk=2)))
     assert torch.equal(steps[-1].answer, whole)
     assert all(step.latency_s > 0 for step in steps)
 
 
-def test_a_stream_goes_on_from_a_carry():
+def test_a_stream_goes_on_from_a_carry(opened):
     net = Leaky().eval()
-    chunks = list(windows([recording()], window_us=1000))
+    chunks = list(windows(opened(recording()), window_us=1000))
     carry = Carry()
     first = list(stream(net, chunks[:4], carry=carry))
     rest = list(stream(net, chunks[4:], carry=carry))
@@ -112,12 +102,18 @@ def test_a_stream_goes_on_from_a_carry():
     assert all(torch.equal(a.output, b.output) for a, b in zip(first + rest, whole, strict=True))
 
 
-def test_errors_say_what_to_do():
+def test_memory_is_that_of_one_chunk_and_the_carry(opened):
+    net = Leaky().eval()
+    carry = Carry()
+    sizes = []
+    for _ in stream(net, windows(opened(recording()), window_us=1000), carry=carry):
+        sizes.append(sum(t.numel() for t in carry.state_dict(net).values()))
+    assert sizes == [1] * len(sizes)
+
+
+def test_errors_say_what_to_do(opened):
     with pytest.raises(ValueError, match=r"net.eval\(\)"):
         next(stream(Leaky(), []))
-    with pytest.raises(ValueError, match="time runs backwards between two parts"):
-        list(windows([recording(), recording()], window_us=1000))
     with pytest.raises(ValueError, match="window_us=0"):
-        list(windows([], window_us=0))
-    with pytest.raises(StopIteration):
-        next(stream(nn.Identity().eval(), []))
+        next(windows(opened(recording()), window_us=0))
+    assert list(stream(nn.Identity().eval(), [])) == []

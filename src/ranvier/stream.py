@@ -9,6 +9,7 @@ By the law of the carry, the answer after the last chunk is the answer to the wh
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ranvier.carry import Carry
 from ranvier.data.events import Events
+from ranvier.data.formats import Recording
 from ranvier.data.representations import frames
 
 
@@ -61,64 +63,43 @@ def stream(net: nn.Module, chunks: Iterable[tuple[int, Tensor]], *, carry: Carry
 
 
 def windows(
-    parts: Iterable[Events],
+    recording: Recording,
     *,
     window_us: int,
     chunk: int = 1,
     steps: int | None = None,
     kind: Literal["counts", "binary", "signed"] = "counts",
 ) -> Iterator[tuple[int, Tensor]]:
-    """Turn consecutive parts of a recording, cut anywhere, into the frames of the whole: `(t_us, [T, 1, C, H, W])`.
+    """Read a recording piece by piece as the frames of the whole: `(t_us, [T, 1, C, H, W])`.
 
-    The first window starts at the first event. At most one part and one chunk are held at a time.
+    The first window starts at the first event.
 
     Args:
-        parts: consecutive events of one sensor.
+        recording: an opened event file.
         window_us: width of a window, microseconds.
         chunk: windows per chunk; the last chunk may be shorter.
         steps: stop after so many windows, with empty ones where the recording ends early; `None` takes all.
         kind: what a pixel holds, see `frames`.
 
     Raises:
-        ValueError: a part starts before the previous one ended, or a number is below 1.
+        ValueError: the file is damaged, see `Recording.chunks`, or a number is below 1.
     """
     if min(window_us, chunk, 1 if steps is None else steps) < 1:
         raise ValueError(f"expected numbers from 1 on, got window_us={window_us}, chunk={chunk}, steps={steps}")
-
-    start: int | None = None
-    held: Events | None = None
+    edge: int | None = None
+    held: list[Tensor] = []
     done = 0
+    for part in _padded(recording.chunks(duration_us=window_us), Events.empty(recording.sensor), steps):
+        edge = int(part.t[0]) if edge is None else edge
+        held.append(frames(part, window_us=window_us, steps=1, start=edge, kind=kind))
+        edge, done = edge + window_us, done + 1
+        if len(held) == chunk or done == steps:
+            yield edge, torch.stack(held)
+            held = []
+    if held and edge is not None:
+        yield edge, torch.stack(held)
 
-    def cut(events: Events, left_edge: int, count: int) -> tuple[int, Tensor]:
-        right_edge = left_edge + count * window_us
-        part = events.between(left_edge, right_edge)
-        return right_edge, frames(part, window_us=window_us, steps=count, start=left_edge, kind=kind).unsqueeze(1)
 
-    for part in parts:
-        if held is not None and len(held) and len(part):
-            if part.t[0] < held.t[-1]:
-                raise ValueError(f"time runs backwards between two parts: {part.t[0]} us after {held.t[-1]} us")
-            part = Events.merge([held, part])
-        held = part if held is None or len(part) else held
-        if not len(held):
-            continue
-        start = int(held.t[0]) if start is None else start
-        # The window of the newest event may still grow; the ones before it are complete.
-        complete = (int(held.t[-1]) - start) // window_us
-        wanted = complete if steps is None else min(complete, steps - done)
-        while wanted >= chunk:
-            yield cut(held, start, chunk)
-            start += chunk * window_us
-            done, wanted = done + chunk, wanted - chunk
-        held = held.between(start, int(held.t[-1]) + 1)
-        if steps is not None and done + wanted == steps:
-            break
-    if held is None:
-        return
-    start = 0 if start is None else start
-    left = (int(held.t[-1]) - start) // window_us + 1 if len(held) else 0
-    left = left if steps is None else steps - done
-    while left > 0:
-        count = min(chunk, left)
-        yield cut(held, start, count)
-        start, left = start + count * window_us, left - count
+def _padded(parts: Iterable[Events], empty: Events, steps: int | None) -> Iterator[Events]:
+    """Exactly `steps` parts, read no further than needed; all of them for `None`."""
+    return iter(parts) if steps is None else islice(chain(parts, repeat(empty)), steps)
