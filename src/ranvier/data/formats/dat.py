@@ -19,7 +19,6 @@ from ranvier.data.formats.source import (
     Source,
     read_exactly,
     read_header,
-    size_of,
     whole_records,
 )
 
@@ -41,7 +40,9 @@ def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
             f"byte {start - 2} states events of type {kind} and {size} bytes, expected change-detection events "
             f"(type 0 or 12) of 8 bytes",
         )
-    sensor = sensor or size_of(header.get("Width", ""), header.get("Height", ""))
+    width, height = header.get("Width", ""), header.get("Height", "")
+    if sensor is None and width.isdecimal() and height.isdecimal():
+        sensor = int(width), int(height)
     count = whole_records(path, start, 8)
 
     def blocks() -> Iterator[Block]:

@@ -13,16 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ranvier.data.formats.source import (
-    BLOCK,
-    Block,
-    EventFileError,
-    Source,
-    read_exactly,
-    read_header,
-    size_of,
-    whole_records,
-)
+from ranvier.data.formats.source import BLOCK, Block, EventFileError, Source, read_exactly, read_header, whole_records
 
 # What the name of the camera's plugin or sensor says where the header gives no size.
 SENSORS = {
@@ -67,15 +58,13 @@ def _encoding(path: Path, header: dict[str, str]) -> Literal["evt2", "evt3"]:
 
 
 def _sensor(header: dict[str, str]) -> tuple[int, int] | None:
-    pairs = [part.partition("=") for part in header.get("format", "").split(";")]
-    options = {key: value for key, _, value in pairs}
-    width, _, height = header.get("geometry", "").partition("x")
-    words = re.split("[_ ]", " ".join((header.get("plugin_name", ""), header.get("sensor_name", ""))).lower())
-    return (
-        size_of(options.get("width", ""), options.get("height", ""))
-        or size_of(width, height)
-        or next((SENSORS[word] for word in words if word in SENSORS), None)
-    )
+    width, height = (re.search(rf"\b{side}=(\d+)", header.get("format", "")) for side in ("width", "height"))
+    if width and height:
+        return int(width[1]), int(height[1])
+    if size := re.fullmatch(r"(\d+)x(\d+)", header.get("geometry", "")):
+        return int(size[1]), int(size[2])
+    words = re.split("[_ ]", f"{header.get('plugin_name', '')} {header.get('sensor_name', '')}".lower())
+    return next((SENSORS[word] for word in words if word in SENSORS), None)
 
 
 # Nothing stated yet; far enough from every time and coordinate to stay so when small numbers are added.
@@ -145,24 +134,24 @@ class _Evt3:
 
     def __call__(self, words: NDArray[np.uint16]) -> Block:
         kind, content = words >> 12, words & 0xFFF
+        single, twelve, eight = kind == 2, kind == 4, kind == 5
         known = self.high.latest.value
         high = self.high(kind == 8, content)
         # A new high part starts at low part 0; a repeated one changes nothing.
-        renewed = (kind == 8) & (high != np.concatenate(([known], high[:-1])))
+        renewed = (kind == 8) & (np.diff(high, prepend=known) != 0)
         low = self.low((kind == 6) | renewed, np.where(renewed, 0, content))
         y = self.y(kind == 0, content & 0x7FF)
-        polarity = self.polarity((kind == 2) | (kind == 3), content >> 11)
+        polarity = self.polarity(single | (kind == 3), content >> 11)
 
-        width = np.where(kind == 4, 12, np.where(kind == 5, 8, 0))
+        width = 12 * twelve.astype(np.int64) + 8 * eight
         passed = np.cumsum(width) - width
-        base = self.base(kind == 3, (content & 0x7FF).astype(np.int64) - passed) + passed
+        base = self.base(kind == 3, (content & 0x7FF) - passed) + passed
         self.base.value += int(passed[-1] + width[-1])
 
-        single, twelve, eight = kind == 2, kind == 4, kind == 5
-        timed = (high != UNKNOWN) & (low != UNKNOWN) & (y != UNKNOWN)
+        timed = (low != UNKNOWN) & (high != UNKNOWN) & (y != UNKNOWN)
         carriers = np.flatnonzero(timed & (single | ((twelve | eight) & (base > UNKNOWN // 2))))
-        masks = np.where(single, 1, np.where(eight, content & 0xFF, content)).astype("<u2")[carriers]
-        bits = np.flatnonzero(np.unpackbits(masks.view(np.uint8), bitorder="little"))
+        first = np.where(single, content & 0x7FF, base)
+        masks = np.where(single, 1, content & np.where(eight, 0xFF, 0xFFF)).astype("<u2")[carriers]
+        bits = np.flatnonzero(np.unpackbits(masks.view(np.uint8), bitorder="little").view(np.bool_))
         at = carriers[bits >> 4]
-        x = np.where(single, content & 0x7FF, base)[at] + (bits & 15)
-        return Block(high[at] << 12 | low[at], x, y[at], polarity[at], at)
+        return Block((high << 12 | low)[at], first[at] + (bits & 15), y[at], polarity[at], at)

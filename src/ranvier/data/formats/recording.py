@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 
-from ranvier.data.events import Events
+from ranvier.data.events import LARGEST_SENSOR, Events, first_fault
 from ranvier.data.formats.csv import open_csv
 from ranvier.data.formats.dat import open_dat
 from ranvier.data.formats.evt import open_evt
@@ -38,8 +38,6 @@ SUFFIXES: dict[str, Format] = {
     ".npz": "npz",
 }
 MAGIC: dict[Format, bytes] = {"aedat4": b"#!AER-DAT4.0\r\n", "es": b"Event Stream", "npz": b"PK"}
-# No camera is wider, and the widest coordinate of any of the formats has as many bits.
-LARGEST = 1 << 14
 # Three hours of 10 ms windows: a longer silence is a damaged time, and would look like a program that hangs.
 LONGEST_SILENCE = 1_000_000
 
@@ -150,34 +148,17 @@ class Recording:
         if not seen:
             raise EventFileError(self.path, "holds no events")
 
-    def _checked(self, block: Block, last: int | None, seen: int, ordered: bool) -> Events:
+    def _checked(self, block: Block, after: int | None, seen: int, ordered: bool) -> Events:
         t, x, y, polarity, at = block
-        width, height = self.sensor
-
-        def event(i: int) -> str:
-            return f"event {seen + i}" + (f" ({self.source.unit} {at[i]})" if at is not None else "")
-
-        for bad in np.flatnonzero((x < 0) | (x >= width) | (y < 0) | (y >= height))[:1]:
-            raise EventFileError(
-                self.path,
-                f"{event(bad)} is at x={x[bad]}, y={y[bad]}, outside the {width}x{height} sensor: the file is damaged, "
-                f"or pass sensor=(width, height)",
-            )
-        for bad in np.flatnonzero((polarity != 0) & (polarity != 1))[:1]:
-            raise EventFileError(self.path, f"{event(bad)} has polarity {polarity[bad]}, expected 0 or 1")
-        for bad in np.flatnonzero(t > np.iinfo(np.int64).max // 2)[:1]:
-            raise EventFileError(self.path, f"{event(bad)} has the time {t[bad]} us, more than 64 bits can hold")
-        t = t.astype(np.int64, copy=False)
-        if ordered:
-            before = np.concatenate((t[:1] if last is None else [last], t[:-1]))
-            for bad in np.flatnonzero(t < before)[:1]:
-                raise EventFileError(
-                    self.path,
-                    f"time runs backwards at {event(bad)}: {t[bad]} us after {before[bad]} us; to have the events "
-                    f"sorted, use read(sort=True)",
-                )
+        order = range(len(t)) if ordered else np.argsort(t, kind="stable")
+        if not ordered:
+            t, x, y, polarity = t[order], x[order], y[order], polarity[order]
+        if fault := first_fault(t, x, y, polarity, self.sensor, after=after):
+            i = order[fault[0]]
+            where = f" ({self.source.unit} {at[i]})" if at is not None else ""
+            raise EventFileError(self.path, f"event {seen + i}{where} {fault[1]}")
         x, y = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
-        return Events(t, x, y, polarity.astype(np.bool_, copy=False), self.sensor)
+        return Events(t.astype(np.int64, copy=False), x, y, polarity.astype(np.bool_, copy=False), self.sensor)
 
 
 def _join(parts: list[Events], sensor: tuple[int, int]) -> Events:
@@ -221,8 +202,8 @@ def open_events(path: Path | str, *, sensor: tuple[int, int] | None = None, form
     if source.sensor is None:
         raise EventFileError(path, "states no sensor size: pass sensor=(width, height), for example sensor=(640, 480)")
     width, height = source.sensor
-    if not (0 < width <= LARGEST and 0 < height <= LARGEST):
-        raise EventFileError(path, f"sensor of {width}x{height} pixels, expected 1 to {LARGEST} each way")
+    if not (0 < width <= LARGEST_SENSOR and 0 < height <= LARGEST_SENSOR):
+        raise EventFileError(path, f"sensor of {width}x{height} pixels, expected 1 to {LARGEST_SENSOR} each way")
     return Recording(path, (int(width), int(height)), source)
 
 

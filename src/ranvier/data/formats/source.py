@@ -66,11 +66,6 @@ def read_header(file: BinaryIO) -> dict[str, str]:
     return fields
 
 
-def size_of(width: str, height: str) -> tuple[int, int] | None:
-    """Return (width, height) of two header fields, None where one is not a number."""
-    return (int(width), int(height)) if width.isdecimal() and height.isdecimal() else None
-
-
 def whole_records(path: Path, start: int, record: int) -> int:
     """Return the number of records between byte `start` and the end of a file.
 
