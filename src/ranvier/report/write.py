@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ranvier import plot
 from ranvier.audit import Audit, audit
+from ranvier.quantity import count, energy
 from ranvier.record import record
 from ranvier.report import figures, page
 from ranvier.run import ENVIRONMENT, Run, write_atomically
@@ -108,8 +108,8 @@ def _summary(result: dict[str, Any], cost: Audit, samples: Samples) -> str:
                   extra=page.meter(result["accuracy"], mark)),
         page.tile("recordings tested", f"{tested:,}", "", f"{round(tested * (1 - result['accuracy']))} answered wrongly"),
         page.tile("neurons that fire", f"{100 * rate:.1f}", "% a step", f"{neurons:,.0f} neurons, mean over the layers"),
-        page.tile("energy of a recording", *_joule(cost.energy_pj * steps),
-                  f"as an ANN on every step: {' '.join(_joule(cost.ann_energy_pj * steps))}"),
+        page.tile("energy of a recording", *energy(cost.energy_pj * steps).split(),
+                  f"as an ANN on every step: {energy(cost.ann_energy_pj * steps)}, in one pass: {energy(cost.ann_energy_pj)}"),
     ]) + "</div>"
 
 
@@ -197,14 +197,14 @@ def _cost(cost: Audit, result: dict[str, Any]) -> str:
     height = 0.7 + 0.42 * max(len(here), len(rates))
     rows = [
         (
-            f"<code>{escape(layer.name)}</code>", layer.kind, f"{layer.parameters:,}", _count(layer.macs),
-            f"{100 * layer.input_rate:.1f} %", _count(layer.accumulates) if layer.multiplication_free else "–",
+            f"<code>{escape(layer.name)}</code>", layer.kind, f"{layer.parameters:,}", count(layer.macs),
+            f"{100 * layer.input_rate:.1f} %", count(layer.accumulates) if layer.multiplication_free else "–",
             f"{layer.energy_pj / 1000:,.1f}", f"{layer.ann_energy_pj / 1000:,.1f}",
             '<span class="free">only adds</span>' if layer.multiplication_free else "multiplies",
         )
         for layer in cost.layers
     ]
-    total = ("a step", "", f"{cost.parameters:,}", _count(cost.macs), "", _count(cost.accumulates),
+    total = ("a step", "", f"{cost.parameters:,}", count(cost.macs), "", count(cost.accumulates),
              f"{cost.energy_pj / 1000:,.1f}", f"{cost.ann_energy_pj / 1000:,.1f}", "")
     head = ("layer", "kind", "#parameters", "#MACs", "#input active", "#accumulates", "#nJ", "#nJ as ANN", "")
     uncounted = f" Not counted: {', '.join(cost.uncounted)}." if cost.uncounted else ""
@@ -247,21 +247,3 @@ def _settings(run: Run, environment: dict[str, Any]) -> str:
         page.columns(page.card(page.table(("part", "settings"), rows), "Recipe"),
                      page.card(page.table(("", ""), facts), "Environment")),
     )
-
-
-def _count(number: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {letter}"
-    return f"{number:.3g}"
-
-
-def _joule(picojoule: float) -> tuple[str, str]:
-    for size, unit in ((1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ")):
-        if picojoule >= size:
-            return f"{picojoule / size:.3g}", unit
-    return f"{picojoule:.3g}", "pJ"
-
-
-__all__ = ["Samples", "compose", "look", "write_report"]
-_ = Figure
