@@ -69,6 +69,14 @@ def test_a_short_recording_is_padded(opened):
     assert [(t, float(x.sum())) for t, x in windows(opened(events), window_us=10, steps=3)] == [(17, 1), (27, 0), (37, 0)]
 
 
+@pytest.mark.parametrize("start", [0, 250, 4_321])
+def test_windows_start_where_they_are_told(opened, start):
+    whole = frames(recording(), window_us=1000, start=start)
+    chunks = list(windows(opened(recording()), window_us=1000, chunk=4, start_us=start))
+    assert torch.equal(torch.cat([x for _, x in chunks]).squeeze(1), whole)
+    assert chunks[0][0] == start + 4000
+
+
 def test_windows_read_no_further_than_they_need(opened):
     whole = opened(recording(n=300_000, span=300_000))
     blocks = []

@@ -68,17 +68,17 @@ def windows(
     window_us: int,
     chunk: int = 1,
     steps: int | None = None,
+    start_us: int | None = None,
     kind: Literal["counts", "binary", "signed"] = "counts",
 ) -> Iterator[tuple[int, Tensor]]:
     """Read a recording piece by piece as the frames of the whole: `(t_us, [T, 1, C, H, W])`.
-
-    The first window starts at the first event.
 
     Args:
         recording: an opened event file.
         window_us: width of a window, microseconds.
         chunk: windows per chunk; the last chunk may be shorter.
         steps: stop after so many windows, with empty ones where the recording ends early; `None` takes all.
+        start_us: left edge of the first window; `None` is the first event.
         kind: what a pixel holds, see `frames`.
 
     Raises:
@@ -86,10 +86,11 @@ def windows(
     """
     if min(window_us, chunk, 1 if steps is None else steps) < 1:
         raise ValueError(f"expected numbers from 1 on, got window_us={window_us}, chunk={chunk}, steps={steps}")
-    edge: int | None = None
+    edge = start_us
     held: list[Tensor] = []
     done = 0
-    for part in _padded(recording.chunks(duration_us=window_us), Events.empty(recording.sensor), steps):
+    parts = recording.chunks(duration_us=window_us, start_us=start_us)
+    for part in _padded(parts, Events.empty(recording.sensor), steps):
         edge = int(part.t[0]) if edge is None else edge
         held.append(frames(part, window_us=window_us, steps=1, start=edge, kind=kind))
         edge, done = edge + window_us, done + 1

@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         return OK
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=2)
-        return complain(f"no command {verb!r}: {f'did you mean {" or ".join(near)}?' if near else 'see ranvier --help'}")
+        hint = f"did you mean {' or '.join(near)}?" if near else "ranvier --help lists them"
+        return complain(f"no command {verb!r}: {hint}")
     try:
         return importlib.import_module(f"ranvier.cli.{verb}").run(arguments[1:]) or OK
     except SystemExit as stop:

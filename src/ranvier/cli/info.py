@@ -4,18 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tyro.conf import Positional
 
-from ranvier.cli.options import call, console, print_json, wrote
+from ranvier.cli.options import EventFile, File, Sensor, call, console, print_json, wrote
 from ranvier.cli.show import density_picture, facts
 from ranvier.quantity import count, memory, seconds
 
 
 def info(
-    file: Positional[Path],
+    file: EventFile,
     *,
-    sensor: tuple[int, int] | None = None,
-    picture: Path | None = None,
+    sensor: Sensor = None,
+    picture: File = None,
     json: bool = False,
 ) -> None:
     """Show facts and a picture of an event file, or of a run.
@@ -60,9 +59,9 @@ def _sentences(found: dict[str, Any]) -> dict[str, str]:
         "sensor": f"{width}x{height} pixels, events up to column {found['seen'][0]} and row {found['seen'][1]}",
         "events": f"{found['events']:,}, {100 * found['on_share']:.1f} % ON",
         "time": f"{seconds(found['duration_us'] / 1e6)} ({found['first_us']:,} to {found['last_us']:,} µs)",
-        "rate": f"{count(rate)} events/s, peak {count(found['rate_peak'])}" if rate else "all events at one time",
+        "rate": f"{count(rate)} events/s, peak {count(max(rate, found['rate_peak']))}" if rate else "all at one time",
         "active pixels": f"{found['active_pixels']:,} ({100 * found['active_pixels'] / (width * height):.1f} %)",
-        "busiest": ", ".join(f"({p['x']}, {p['y']}) {100 * p['share']:.1f} %" for p in found["busiest"]),
+        "busiest pixels": ", ".join(f"({p['x']}, {p['y']}) {p['events']:,} events" for p in found["busiest"]),
     }
 
 

@@ -10,13 +10,18 @@ from rich.console import Console
 
 Device = Annotated[str, tyro.conf.arg(metavar="cpu|cuda|cuda:N")]
 Threads = Annotated[int | None, tyro.conf.arg(metavar="N")]
-
-LOOK = {"amber": "#e8742c", "blue": "#2f86b5", "soft": "bright_black"}
+Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
+Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+Sensor = Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="WIDTH HEIGHT")]
+RunFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+EventFile = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
 
 
 def call(function: Callable[..., int | None], arguments: list[str], *, verb: str) -> int:
     """Parse `arguments` by the signature of `function`, call it, and return its exit code."""
-    return tyro.cli(function, args=arguments, prog=f"ranvier {verb}") or 0
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
+    return tyro.cli(function, args=arguments, prog=f"ranvier {verb}", config=config) or 0
 
 
 def console() -> Console:

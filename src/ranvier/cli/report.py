@@ -1,13 +1,10 @@
 """`ranvier report RUN`."""
 
-from pathlib import Path
 
-from tyro.conf import Positional
-
-from ranvier.cli.options import call, console, wrote
+from ranvier.cli.options import RunFolder, call, console, wrote
 
 
-def report(run: Positional[Path]) -> None:
+def report(run: RunFolder) -> None:
     """Write one self-contained HTML file about a finished run, into its folder.
 
     Args:

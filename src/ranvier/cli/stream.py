@@ -1,26 +1,25 @@
 """`ranvier stream RUN FILE`."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tyro.conf import Positional
-
-from ranvier.cli.options import Device, Threads, call, console, print_json, use_threads
+from ranvier.cli.options import Device, EventFile, Number, RunFolder, Sensor, Threads, call, console, print_json, use_threads
 from ranvier.cli.show import bar, spans
 from ranvier.quantity import seconds
 
 if TYPE_CHECKING:
+    from ranvier.data.formats import Recording
+    from ranvier.recipes import EventFrames
     from ranvier.stream import StreamStep
 
 
 def stream(
-    run: Positional[Path],
-    file: Positional[Path],
+    run: RunFolder,
+    file: EventFile,
     *,
     chunk: int = 1,
-    steps: int | None = None,
-    sensor: tuple[int, int] | None = None,
+    steps: Number = None,
+    sensor: Sensor = None,
     device: Device = "cpu",
     threads: Threads = 1,
     json: bool = False,
@@ -54,8 +53,9 @@ def stream(
             f"{width}x{height}: choose a recording of that size, or train on this camera"
         )
     net = opened.net().to(device)
+    wanted = config.data.steps if steps is None else steps or None
     frames = windows(
-        recording, window_us=config.data.window_us, chunk=chunk, steps=config.data.steps if steps is None else steps or None
+        recording, window_us=config.data.window_us, chunk=chunk, steps=wanted, start_us=_start(recording, config.data)
     )
     answers = stream(net, ((t, x.to(device)) for t, x in frames))
     summary = _Summary(config.task.classes)
@@ -76,6 +76,12 @@ def stream(
         f"latency of a chunk of {chunk * config.data.window_us / 1000:g} ms: p50 {seconds(end['latency_p50_s'])}, "
         f"p95 {seconds(end['latency_p95_s'])} over {end['chunks']} chunks"
     )
+
+
+def _start(recording: "Recording", data: "EventFrames") -> int:
+    """Where the first window begins: at time 0 as in training, unless the clock had been running for long by then."""
+    first = int(next(recording.chunks(count=1)).t[0])
+    return 0 if 0 <= first < data.window_us * data.steps else first
 
 
 class _Summary:

@@ -1,16 +1,13 @@
 """`ranvier test RUN`."""
 
-from pathlib import Path
 from typing import Literal
 
-from tyro.conf import Positional
-
-from ranvier.cli.options import Device, Threads, call, console, print_json
+from ranvier.cli.options import Device, RunFolder, Threads, call, console, print_json
 from ranvier.cli.show import accuracy_line
 
 
 def test(
-    run: Positional[Path],
+    run: RunFolder,
     *,
     split: Literal["test", "val", "train"] = "test",
     device: Device = "cpu",

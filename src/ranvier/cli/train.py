@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from ranvier.cli.options import Device, Threads, call, console, print_json, wrote
+from ranvier.cli.options import Device, Folder, Number, Threads, call, console, print_json, wrote
 
 HELP = """usage: ranvier train RECIPE [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N] [--json]
                      [--train.lr 1e-3 ...]
@@ -26,15 +26,17 @@ def run(arguments: list[str]) -> int:
     if not names:
         print(HELP, file=sys.stdout if arguments[:1] in (["--help"], ["-h"]) else sys.stderr)
         return 0 if arguments[:1] in (["--help"], ["-h"]) else 2
-    recipe = load(arguments[0])
+    listed = load(arguments[0])
+    # The number to expect belongs to the listing and is no setting.
+    recipe = replace(listed, expected=None)
     kind: Any = Annotated[type(recipe), tyro.conf.arg(name="")]
 
     def train(
         recipe: kind = recipe,
         *,
-        run: Path | None = None,
+        run: Folder = None,
         resume: bool = False,
-        seed: int | None = None,
+        seed: Number = None,
         device: Device = "cpu",
         threads: Threads = None,
         json: bool = False,
@@ -50,6 +52,7 @@ def run(arguments: list[str]) -> int:
             threads: torch threads; another number may give other last bits.
             json: one line of JSON for a script, and no progress.
         """
+        recipe = replace(recipe, expected=listed.expected)
         if seed is not None:
             recipe = replace(recipe, train=replace(recipe.train, seed=seed))
         return train_recipe(

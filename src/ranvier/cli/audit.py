@@ -1,0 +1,88 @@
+"""`ranvier audit RUN`."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from ranvier.cli.options import RunFolder, Threads, call, console, print_json, use_threads
+from ranvier.quantity import count, energy, memory, seconds
+
+if TYPE_CHECKING:
+    from ranvier.audit import Audit, Latency
+
+
+def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool = False) -> None:
+    """Count what a run costs: operations, firing rates, energy, memory, and the latency of a step.
+
+    Args:
+        run: the folder of the run.
+        samples: held-out recordings over which firing rates are measured.
+        threads: torch threads.
+        json: one line of JSON for a script.
+    """
+    from ranvier.audit import audit, latency, peak_memory
+    from ranvier.run import open_run
+    from ranvier.samples import held_out
+
+    use_threads(threads)
+    out = console()
+    with out.status("counting"):
+        opened = open_run(run)
+        net, x = opened.net(), held_out(opened, count=samples).x
+        cost = audit(net, x)
+        whole, step = peak_memory(net, x[:, :1]), peak_memory(net, x[:1, :1])
+        times = latency(net, x)
+    if json:
+        peak = {"peak_bytes_recording": whole, "peak_bytes_step": step}
+        print_json(cost.as_dict() | peak | {"latency_s": asdict(times)})
+        return
+    out.print(_layers(cost))
+    spiking = ", ".join(f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None)
+    out.print(f"\nfiring in a step: {spiking}" if spiking else "\nno layer spikes")
+    _print_energy(cost)
+    out.print(f"memory            weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, "
+              f"{memory(whole)} for a recording of {cost.steps} steps")
+    _print_latency(times)
+    if cost.uncounted:
+        out.print(f"[yellow]not counted: {', '.join(cost.uncounted)}[/]")
+
+
+def _layers(cost: "Audit") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=True, footer_style="bold")
+    footer = ("a step", "", f"{cost.parameters:,}", count(cost.macs), "", count(cost.accumulates),
+              energy(cost.energy_pj), energy(cost.ann_energy_pj), "")
+    heads = ("layer", "kind", "parameters", "MACs", "input active", "accumulates", "energy", "as ANN", "")
+    for i, (head, total) in enumerate(zip(heads, footer, strict=True)):
+        table.add_column(head, total, justify="right" if 2 <= i <= 7 else "left", no_wrap=True)
+    for layer in cost.layers:
+        table.add_row(
+            layer.name, layer.kind, f"{layer.parameters:,}", count(layer.macs), f"{100 * layer.input_rate:.1f} %",
+            count(layer.accumulates) if layer.multiplication_free else "–", energy(layer.energy_pj),
+            energy(layer.ann_energy_pj), "[green]only adds[/]" if layer.multiplication_free else "multiplies",
+        )
+    return table
+
+
+def _print_energy(cost: "Audit") -> None:
+    times_less = cost.ann_energy_pj / cost.energy_pj
+    out = console()
+    out.print(
+        f"energy            {energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same "
+        f"shape {energy(cost.ann_energy_pj * cost.steps)} on every step ({times_less:.1f} times as much), "
+        f"{energy(cost.ann_energy_pj)} in one pass"
+    )
+    out.print(
+        f"                  at {cost.energy.mac} pJ a multiply-accumulate and {cost.energy.accumulate} pJ an accumulate "
+        f"(45 nm, Horowitz 2014); the membranes, left out, would add {energy(cost.membrane_pj)} a step"
+    )
+
+
+def _print_latency(times: "Latency") -> None:
+    console().print(
+        f"latency of a step {seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1)"
+    )
+
+
+def run(arguments: list[str]) -> int:
+    return call(audit, arguments, verb="audit")
