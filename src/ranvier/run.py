@@ -105,7 +105,7 @@ def start_run(path: str | Path, recipe: Recipe, *, resume: bool = False) -> Run:
         run = open_run(path)
         if not resume:
             raise FileExistsError(
-                f"{path} already holds a run of {run.config.name!r}: add --resume to continue it, or choose a new folder"
+                f"{path} already holds a run of {run.config.name!r}: add --resume to continue it, or use a new folder"
             )
         changed = differences(to_plain(run.config), to_plain(recipe))
         if changed:

@@ -32,7 +32,7 @@ def from_plain(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
 
 def _restore(hint: Any, value: Any, where: str) -> Any:
     if isinstance(value, dict):
-        kinds = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)]
+        kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)]
         # Of several kinds of model or data, the field `name` says which one it is.
         chosen = [kind for kind in kinds if value.get("name") == getattr(kind, "name", None)]
         return from_plain((chosen or kinds)[0], value, where=f"{where}.")

@@ -1,4 +1,7 @@
-"""Finds the layer at which numbers stopped being finite."""
+"""Finds the layer at which numbers stopped being finite.
+
+In a spiking network the loss can hide it: a membrane of NaN is not above its threshold, so it stays silent.
+"""
 
 from typing import Any
 
@@ -10,8 +13,8 @@ class _Found(Exception):
     """Carries the answer out of the forward pass."""
 
 
-def first_nonfinite(net: nn.Module, x: Tensor) -> str:
-    """Return the first thing in a forward pass of `net` on `x` that is NaN or infinite, in words.
+def first_nonfinite(net: nn.Module, x: Tensor) -> str | None:
+    """Return the first thing in a forward pass of `net` on `x` that is not finite, in words, or `None`.
 
     Weights are looked at before the output of their layer, so that a broken update is told from an overflow.
     """
@@ -39,7 +42,7 @@ def first_nonfinite(net: nn.Module, x: Tensor) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return "the loss itself"
+    return None
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -49,12 +49,9 @@ class _Lines:
         pass
 
     def measured(self, line: dict[str, Any]) -> None:
-        epoch = f"epoch {line['epoch'] + 1}/{self.epochs}"
-        print(
-            f"{epoch}  {line['split']} loss {line['loss']:.4f}  accuracy {line['accuracy']:.1%}  {line['seconds']:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        where = f"epoch {line['epoch'] + 1}/{self.epochs}  {line['split']}"
+        measured = f"loss {line['loss']:.4f}  accuracy {line['accuracy']:.1%}  {line['seconds']:.0f} s"
+        print(f"{where} {measured}", file=sys.stderr, flush=True)
 
 
 @contextmanager

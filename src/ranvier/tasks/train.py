@@ -8,6 +8,7 @@ any moment and resumed ends, on a CPU with the same number of threads, with the 
 import dataclasses
 import fcntl
 import logging
+import math
 import os
 import signal
 import time
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.warnings import PossibleUserWarning
+from lightning_fabric.utilities.warnings import PossibleUserWarning
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -84,9 +85,7 @@ def train(
         write_json(run.path / ENVIRONMENT, environment(device=device))
         torch.manual_seed(mix(recipe.train.seed))
         training = Training(models.build(recipe.model), run)
-        shown = show_training(
-            steps=training.steps, first=training.step, epochs=recipe.train.epochs, enabled=progress
-        )
+        shown = show_training(steps=training.steps, first=training.step, epochs=recipe.train.epochs, enabled=progress)
         with shown as training.show:
             _fit(training, device)
         training.finish()
@@ -97,6 +96,7 @@ class Training(pl.LightningModule):
     """The training of one network: what Lightning calls at each step, and the state that a checkpoint holds."""
 
     show: Show
+    input: Tensor
 
     def __init__(self, net: nn.Module, run: Run) -> None:
         super().__init__()
@@ -139,15 +139,19 @@ class Training(pl.LightningModule):
             "seconds": time.monotonic() - self.clock,
             "tally": dataclasses.asdict(self.tally),
         }
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        checkpoint = Checkpoint(self.net.state_dict(), pack_optimizer(optimizer), self.best, progress)
+        checkpoint = Checkpoint(self.net.state_dict(), pack_optimizer(self._optimizer()), self.best, progress)
         try:
             checkpoint.write(self.run.path / CHECKPOINT)
         except FloatingPointError as error:
-            raise FloatingPointError(self._stop(f"the weight {error} is not finite", self.step)) from None
+            raise FloatingPointError(self._stop(f"the weight {error} is not finite")) from None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return classify.optimizer(self.net, self.recipe.train)
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
 
     def train_dataloader(self) -> DataLoader:
         """Return the batches that are left of the current epoch."""
@@ -159,11 +163,11 @@ class Training(pl.LightningModule):
 
     def on_train_start(self) -> None:
         if self.optimizer_memory:
-            unpack_optimizer(self.optimizers(use_pl_optimizer=False), self.optimizer_memory)
+            unpack_optimizer(self._optimizer(), self.optimizer_memory)
             self.optimizer_memory = {}
 
     def on_train_batch_start(self, batch: datasets.Batch, batch_idx: int) -> None:
-        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+        for group in self._optimizer().param_groups:
             group["lr"] = classify.learning_rate(self.step, self.steps, self.recipe.train)
         torch.manual_seed(mix(self.recipe.train.seed, self.step))
 
@@ -171,13 +175,17 @@ class Training(pl.LightningModule):
         answer = classify.logits(self.net(batch.x), batch.lengths)
         loss = classify.loss(answer, batch.target, self.recipe.task)
         value = loss.item()
-        if not torch.isfinite(loss):
-            torch.manual_seed(mix(self.recipe.train.seed, self.step))
-            where = first_nonfinite(self.net, batch.x)
-            raise FloatingPointError(self._stop(f"the loss is {value}; {where} was the first to go wrong", self.step))
+        self.input = batch.x
+        if not math.isfinite(value):
+            raise FloatingPointError(self._stop(f"the loss is {value}"))
         self.tally.add(answer.detach(), batch.target, value)
         self.show.step(self.step + 1, epoch=self.step // self.per_epoch, loss=value)
         return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        if not math.isfinite(nn.utils.get_total_norm(gradients)):
+            raise FloatingPointError(self._stop("the gradient is not finite"))
 
     def on_train_batch_end(self, outputs: Any, batch: datasets.Batch, batch_idx: int) -> None:
         self.step += 1
@@ -216,11 +224,14 @@ class Training(pl.LightningModule):
         result["expected"] = None if expected is None else dataclasses.asdict(expected)
         write_json(self.run.path / RESULT, result)
 
-    def _stop(self, reason: str, step: int) -> str:
+    def _stop(self, reason: str) -> str:
+        torch.manual_seed(mix(self.recipe.train.seed, self.step))
+        culprit = first_nonfinite(self.net, self.input)
+        where = "" if culprit is None else f", first in {culprit}"
         file = self.run.path / CHECKPOINT
         good = f"{file} (step {Checkpoint.read(file).progress['step']})" if file.exists() else "none was written yet"
         return (
-            f"training stopped at step {step}: {reason}. Last good checkpoint: {good}. "
+            f"training stopped at step {self.step}: {reason}{where}. Last good checkpoint: {good}. "
             "Start a new run with a lower --train.lr, or with --train.clip 1"
         )
 
@@ -234,8 +245,9 @@ def _fit(training: Training, device: str) -> None:
     settings = training.recipe.train
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # It advises more loader workers and the GPU beside the CPU that was asked for.
+        # It advises more loader workers and the GPU beside the CPU that was asked for, and calls deprecated functions.
         warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning, module="pytorch_lightning")
         trainer = pl.Trainer(
             accelerator={"cuda": "gpu"}.get(kind, kind),
             devices=[int(number or 0)] if kind == "cuda" else 1,
