@@ -66,7 +66,11 @@ def test_a_gap_gives_empty_windows(opened):
 
 def test_a_short_recording_is_padded(opened):
     events = Events.of([7], [0], [0], [1], (2, 1))
-    assert [(t, float(x.sum())) for t, x in windows(opened(events), window_us=10, steps=3)] == [(17, 1), (27, 0), (37, 0)]
+    assert [(t, float(x.sum())) for t, x in windows(opened(events), window_us=10, steps=3)] == [
+        (17, 1),
+        (27, 0),
+        (37, 0),
+    ]
 
 
 @pytest.mark.parametrize("start", [0, 250, 4_321])

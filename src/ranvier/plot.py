@@ -140,8 +140,14 @@ def bars(ax: Axes, values: Mapping[str, float], *, unit: str, other: Mapping[str
             pairs.append((other[name], BLUE, 0.19))
         for value, colour, shift in pairs:
             ax.barh(row + shift, value, height=0.34 if other else 0.6, color=colour)
-            ax.annotate(f"{_short(value)} {unit}", (value, row + shift), xytext=(4, 0), textcoords="offset points",
-                        va="center", fontsize=8)
+            ax.annotate(
+                f"{_short(value)} {unit}",
+                (value, row + shift),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlim(0, longest * 1.18)

@@ -63,16 +63,18 @@ def overview() -> str:
     """Return the text of `ranvier --help`."""
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {meaning}" for verb, meaning in VERBS.items()]
-    return "\n".join([
-        "Ranvier: networks that live in time.",
-        "",
-        "usage: ranvier COMMAND [...]",
-        "",
-        *lines,
-        "",
-        "ranvier COMMAND --help explains one command; ranvier --version says which version this is.",
-        "Start with: ranvier demo",
-    ])
+    return "\n".join(
+        [
+            "Ranvier: networks that live in time.",
+            "",
+            "usage: ranvier COMMAND [...]",
+            "",
+            *lines,
+            "",
+            "ranvier COMMAND --help explains one command; ranvier --version says which version this is.",
+            "Start with: ranvier demo",
+        ]
+    )
 
 
 def complain(message: str, *, code: int = USAGE) -> int:

@@ -41,8 +41,10 @@ def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool
     spiking = ", ".join(f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None)
     out.print(f"\nfiring in a step: {spiking}" if spiking else "\nno layer spikes")
     _print_energy(cost)
-    out.print(f"memory            weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, "
-              f"{memory(whole)} for a recording of {cost.steps} steps")
+    out.print(
+        f"memory            weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, "
+        f"{memory(whole)} for a recording of {cost.steps} steps"
+    )
     _print_latency(times)
     if cost.uncounted:
         out.print(f"[yellow]not counted: {', '.join(cost.uncounted)}[/]")
@@ -50,16 +52,31 @@ def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool
 
 def _layers(cost: "Audit") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=True, footer_style="bold")
-    footer = ("a step", "", f"{cost.parameters:,}", count(cost.macs), "", count(cost.accumulates),
-              energy(cost.energy_pj), energy(cost.ann_energy_pj), "")
+    footer = (
+        "a step",
+        "",
+        f"{cost.parameters:,}",
+        count(cost.macs),
+        "",
+        count(cost.accumulates),
+        energy(cost.energy_pj),
+        energy(cost.ann_energy_pj),
+        "",
+    )
     heads = ("layer", "kind", "parameters", "MACs", "input active", "accumulates", "energy", "as ANN", "")
     for i, (head, total) in enumerate(zip(heads, footer, strict=True)):
         table.add_column(head, total, justify="right" if 2 <= i <= 7 else "left", no_wrap=True)
     for layer in cost.layers:
         table.add_row(
-            layer.name, layer.kind, f"{layer.parameters:,}", count(layer.macs), f"{100 * layer.input_rate:.1f} %",
-            count(layer.accumulates) if layer.multiplication_free else "–", energy(layer.energy_pj),
-            energy(layer.ann_energy_pj), "[green]only adds[/]" if layer.multiplication_free else "multiplies",
+            layer.name,
+            layer.kind,
+            f"{layer.parameters:,}",
+            count(layer.macs),
+            f"{100 * layer.input_rate:.1f} %",
+            count(layer.accumulates) if layer.multiplication_free else "–",
+            energy(layer.energy_pj),
+            energy(layer.ann_energy_pj),
+            "[green]only adds[/]" if layer.multiplication_free else "multiplies",
         )
     return table
 
@@ -79,8 +96,10 @@ def _print_energy(cost: "Audit") -> None:
 
 
 def _print_latency(times: "Latency") -> None:
+    gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
+    how = f"event-driven where it was faster: {', '.join(gathered)}" if gathered else "every layer was faster dense"
     console().print(
-        f"latency of a step {seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1)"
+        f"latency of a step {seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; {how})"
     )
 
 

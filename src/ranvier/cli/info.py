@@ -98,20 +98,24 @@ def _about_run(folder: Path, *, json: bool) -> None:
     measured = run.metrics
     accuracies = [line["accuracy"] for line in measured if line["split"] != "train"]
     if json:
-        print_json({
-            "recipe": run.config.name,
-            "finished": done,
-            "result": run.result if done else None,
-            "epochs": measured[-1]["epoch"] + 1 if measured else 0,
-            "config": to_plain(run.config),
-        })
+        print_json(
+            {
+                "recipe": run.config.name,
+                "finished": done,
+                "result": run.result if done else None,
+                "epochs": measured[-1]["epoch"] + 1 if measured else 0,
+                "config": to_plain(run.config),
+            }
+        )
         return
     expected = run.config.expected
     rows = {
         "run": str(folder),
         "recipe": run.config.name,
         "trained": f"{measured[-1]['epoch'] + 1 if measured else 0} of {run.config.train.epochs} epochs",
-        "accuracy": f"{100 * run.result['accuracy']:.1f} % held out" if done else "not finished: continue with --resume",
+        "accuracy": f"{100 * run.result['accuracy']:.1f} % held out"
+        if done
+        else "not finished: continue with --resume",
         "best so far": f"{100 * max(accuracies):.1f} % on the validation split" if accuracies else "",
         "expected": f"{100 * expected.value:.1f} % ({expected.source})" if expected else "nothing stated",
         "data": f"{run.config.data.name}, {run.config.data.steps} steps of {run.config.data.window_us / 1000:g} ms",

@@ -17,9 +17,9 @@ def recipes(*, json: bool = False) -> None:
 
     found = [(load(name), _about(function)) for name, function in RECIPES.items()]
     if json:
-        print_json([
-            {"name": r.name, "about": about, "expected": r.expected and r.expected.value} for r, about in found
-        ])
+        print_json(
+            [{"name": r.name, "about": about, "expected": r.expected and r.expected.value} for r, about in found]
+        )
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("recipe", "expected", "what it is"):

@@ -1,6 +1,5 @@
 """`ranvier report RUN`."""
 
-
 from ranvier.cli.options import RunFolder, call, console, wrote
 
 

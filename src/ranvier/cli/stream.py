@@ -3,7 +3,18 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ranvier.cli.options import Device, EventFile, Number, RunFolder, Sensor, Threads, call, console, print_json, use_threads
+from ranvier.cli.options import (
+    Device,
+    EventFile,
+    Number,
+    RunFolder,
+    Sensor,
+    Threads,
+    call,
+    console,
+    print_json,
+    use_threads,
+)
 from ranvier.cli.show import bar, spans
 from ranvier.quantity import seconds
 
@@ -113,9 +124,7 @@ class _Summary:
         import numpy as np
 
         p50, p95 = np.percentile(self.latencies, (50, 95))
-        return self.last | {
-            "chunks": len(self.latencies), "latency_p50_s": float(p50), "latency_p95_s": float(p95)
-        }
+        return self.last | {"chunks": len(self.latencies), "latency_p50_s": float(p50), "latency_p95_s": float(p95)}
 
 
 def run(arguments: list[str]) -> int:

@@ -25,7 +25,9 @@ def threads() -> Check:
     used = torch.get_num_threads()
     finding = f"torch uses {used} of {allowed}; OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'not set')}"
     if used > allowed:
-        return Check("threads", "broken", f"{finding}: more than there are, they slow each other", "unset OMP_NUM_THREADS")
+        return Check(
+            "threads", "broken", f"{finding}: more than there are, they slow each other", "unset OMP_NUM_THREADS"
+        )
     return Check("threads", "ok", finding)
 
 

@@ -25,7 +25,9 @@ def versions() -> Iterator[Check]:
         if found is None:
             yield Check(requirement.name, "broken", "not installed", f'pip install "{requirement}"')
         elif not requirement.specifier.contains(found, prereleases=True):
-            yield Check(requirement.name, "broken", f"{found}, expected {requirement.specifier}", f'pip install "{requirement}"')
+            yield Check(
+                requirement.name, "broken", f"{found}, expected {requirement.specifier}", f'pip install "{requirement}"'
+            )
         else:
             yield Check(requirement.name, "ok", found)
 

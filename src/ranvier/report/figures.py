@@ -49,8 +49,10 @@ def step_by_step(
         height, width = x.shape[-2:]
         for k, frame in enumerate(x):
             strip.imshow(
-                plot.event_image(frame), extent=(k * step_ms, (k + 0.96) * step_ms, height, 0),
-                aspect="auto", interpolation="nearest",
+                plot.event_image(frame),
+                extent=(k * step_ms, (k + 0.96) * step_ms, height, 0),
+                aspect="auto",
+                interpolation="nearest",
             )
         strip.set_ylim(height, 0)
         strip.set_yticks([])

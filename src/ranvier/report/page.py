@@ -104,7 +104,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, total: Sequence
         marks = (' class="n"' if right else "" for right in numeric)
         return "".join(f"<{tag}{mark}>{cell}</{tag}>" for mark, cell in zip(marks, cells, strict=True))
 
-    lines = [f"<tr>{row([name.lstrip('#') for name in head], 'th')}</tr>", *(f"<tr>{row(cells)}</tr>" for cells in rows)]
+    lines = [
+        f"<tr>{row([name.lstrip('#') for name in head], 'th')}</tr>",
+        *(f"<tr>{row(cells)}</tr>" for cells in rows),
+    ]
     if total is not None:
         lines.append(f'<tr class="total">{row(total)}</tr>')
     return '<div class="scroll"><table>' + "\n".join(lines) + "</table></div>"

@@ -1,11 +1,11 @@
 """Writes `report.html` into a run folder."""
 
+import json
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ranvier import plot
@@ -14,6 +14,7 @@ from ranvier.quantity import count, energy
 from ranvier.record import record
 from ranvier.report import figures, page
 from ranvier.run import ENVIRONMENT, Run, write_atomically
+from ranvier.samples import held_out
 
 SHOWN = 6
 LOOKED_AT = 64
@@ -42,25 +43,14 @@ def write_report(run: Run) -> Path:
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    import json
-
     result = run.result
     net = run.net()
-    samples = look(net, *_held_out(run))
+    batch = held_out(run, count=LOOKED_AT)
+    samples = look(net, batch.x, batch.target)
     environment = json.loads((run.path / ENVIRONMENT).read_text())
     path = run.path / "report.html"
     write_atomically(path, compose(run, net, result, samples, environment).encode())
     return path
-
-
-def _held_out(run: Run) -> tuple[Tensor, Tensor]:
-    from ranvier.data import datasets
-
-    dataset = datasets.build(run.config.data, "test")
-    # Spread over the set, which may be sorted by class.
-    chosen = torch.linspace(0, len(dataset) - 1, min(LOOKED_AT, len(dataset))).round().long().unique().tolist()
-    pairs = [dataset[i] for i in chosen]
-    return torch.stack([x for x, _ in pairs], 1), torch.tensor([int(label) for _, label in pairs])
 
 
 def look(net: nn.Module, x: Tensor, labels: Tensor) -> Samples:
@@ -103,14 +93,39 @@ def _summary(result: dict[str, Any], cost: Audit, samples: Samples) -> str:
     neurons = sum(neuron.neurons for neuron in spiking)
     rate = sum(neuron.neurons * (neuron.firing_rate or 0) for neuron in spiking) / max(neurons, 1)
     steps = cost.steps
-    return '<div class="tiles">' + "".join([
-        page.tile("accuracy, held out", f"{100 * result['accuracy']:.1f}", "%", note, lead=True,
-                  extra=page.meter(result["accuracy"], mark)),
-        page.tile("recordings tested", f"{tested:,}", "", f"{round(tested * (1 - result['accuracy']))} answered wrongly"),
-        page.tile("neurons that fire", f"{100 * rate:.1f}", "% a step", f"{neurons:,.0f} neurons, mean over the layers"),
-        page.tile("energy of a recording", *energy(cost.energy_pj * steps).split(),
-                  f"as an ANN on every step: {energy(cost.ann_energy_pj * steps)}, in one pass: {energy(cost.ann_energy_pj)}"),
-    ]) + "</div>"
+    return (
+        '<div class="tiles">'
+        + "".join(
+            [
+                page.tile(
+                    "accuracy, held out",
+                    f"{100 * result['accuracy']:.1f}",
+                    "%",
+                    note,
+                    lead=True,
+                    extra=page.meter(result["accuracy"], mark),
+                ),
+                page.tile(
+                    "recordings tested",
+                    f"{tested:,}",
+                    "",
+                    f"{round(tested * (1 - result['accuracy']))} answered wrongly",
+                ),
+                page.tile(
+                    "neurons that fire",
+                    f"{100 * rate:.1f}",
+                    "% a step",
+                    f"{neurons:,.0f} neurons, mean over the layers",
+                ),
+                page.tile(
+                    "energy of a recording",
+                    *energy(cost.energy_pj * steps).split(),
+                    f"as an ANN on every step: {energy(cost.ann_energy_pj * steps)}, in one pass: {energy(cost.ann_energy_pj)}",
+                ),
+            ]
+        )
+        + "</div>"
+    )
 
 
 def _recordings(samples: Samples, classes: list[str]) -> str:
@@ -118,7 +133,9 @@ def _recordings(samples: Samples, classes: list[str]) -> str:
     for i in _choose(samples):
         true, predicted = classes[int(samples.labels[i])], classes[int(samples.predicted[i])]
         wrong = true != predicted
-        words = f"answer <strong>{escape(predicted)}</strong>" + (f", <em>but it is {escape(true)}</em>" if wrong else "")
+        words = f"answer <strong>{escape(predicted)}</strong>" + (
+            f", <em>but it is {escape(true)}</em>" if wrong else ""
+        )
         figures_.append(
             f'<figure{" class=wrong" if wrong else ""}><img alt="events of a recording of {escape(true)}" '
             f'src="{figures.png(_busiest(samples.x[:, i]))}"><figcaption>{words}</figcaption></figure>'
@@ -169,15 +186,16 @@ def _learning(metrics: list[dict[str, Any]]) -> str:
         page.card(figures.svg(lambda f, key=key: plot.curves(f.subplots(), metrics, key), width=5.2, height=3))
         for key in keys
     ]
-    return page.section("How it learned", "Mean over each epoch, for the recordings it learned from and for others.",
-                        page.columns(*pictures))
+    return page.section(
+        "How it learned",
+        "Mean over each epoch, for the recordings it learned from and for others.",
+        page.columns(*pictures),
+    )
 
 
 def _mistakes(result: dict[str, Any], classes: list[str]) -> str:
     matrix = result["confusion"]
-    recalls = {
-        name: 100 * row[k] / max(sum(row), 1) for k, (name, row) in enumerate(zip(classes, matrix, strict=True))
-    }
+    recalls = {name: 100 * row[k] / max(sum(row), 1) for k, (name, row) in enumerate(zip(classes, matrix, strict=True))}
     side = 1.6 + 0.34 * len(classes)
     return page.section(
         "Where it errs",
@@ -197,15 +215,29 @@ def _cost(cost: Audit, result: dict[str, Any]) -> str:
     height = 0.7 + 0.42 * max(len(here), len(rates))
     rows = [
         (
-            f"<code>{escape(layer.name)}</code>", layer.kind, f"{layer.parameters:,}", count(layer.macs),
-            f"{100 * layer.input_rate:.1f} %", count(layer.accumulates) if layer.multiplication_free else "–",
-            f"{layer.energy_pj / 1000:,.1f}", f"{layer.ann_energy_pj / 1000:,.1f}",
+            f"<code>{escape(layer.name)}</code>",
+            layer.kind,
+            f"{layer.parameters:,}",
+            count(layer.macs),
+            f"{100 * layer.input_rate:.1f} %",
+            count(layer.accumulates) if layer.multiplication_free else "–",
+            f"{layer.energy_pj / 1000:,.1f}",
+            f"{layer.ann_energy_pj / 1000:,.1f}",
             '<span class="free">only adds</span>' if layer.multiplication_free else "multiplies",
         )
         for layer in cost.layers
     ]
-    total = ("a step", "", f"{cost.parameters:,}", count(cost.macs), "", count(cost.accumulates),
-             f"{cost.energy_pj / 1000:,.1f}", f"{cost.ann_energy_pj / 1000:,.1f}", "")
+    total = (
+        "a step",
+        "",
+        f"{cost.parameters:,}",
+        count(cost.macs),
+        "",
+        count(cost.accumulates),
+        f"{cost.energy_pj / 1000:,.1f}",
+        f"{cost.ann_energy_pj / 1000:,.1f}",
+        "",
+    )
     head = ("layer", "kind", "#parameters", "#MACs", "#input active", "#accumulates", "#nJ", "#nJ as ANN", "")
     uncounted = f" Not counted: {', '.join(cost.uncounted)}." if cost.uncounted else ""
     return page.section(
@@ -215,10 +247,14 @@ def _cost(cost: Audit, result: dict[str, Any]) -> str:
         f"inputs that fired. The update of the membranes, one MAC each, would add {cost.membrane_pj / 1000:,.1f} nJ; "
         f"energy tables leave it out.{uncounted}",
         page.columns(
-            page.card(figures.svg(lambda f: plot.bars(f.subplots(), here, unit="nJ", other=ann), width=5.2, height=height),
-                      "Energy of a step: this network, and as an ANN"),
-            page.card(figures.svg(lambda f: plot.bars(f.subplots(), rates, unit="%"), width=5.2, height=height),
-                      "Neurons that fire in a step"),
+            page.card(
+                figures.svg(lambda f: plot.bars(f.subplots(), here, unit="nJ", other=ann), width=5.2, height=height),
+                "Energy of a step: this network, and as an ANN",
+            ),
+            page.card(
+                figures.svg(lambda f: plot.bars(f.subplots(), rates, unit="%"), width=5.2, height=height),
+                "Neurons that fire in a step",
+            ),
         ),
         '<div style="height:14px"></div>',
         page.card(page.table(head, rows, total=total)),
@@ -226,24 +262,23 @@ def _cost(cost: Audit, result: dict[str, Any]) -> str:
 
 
 def _settings(run: Run, environment: dict[str, Any]) -> str:
-    import json
-
     from ranvier.recipes.saved import to_plain
-
-    def listed(value: Any) -> str:
-        return f"<pre>{escape(json.dumps(value, indent=1, ensure_ascii=False))}</pre>"
 
     settings = to_plain(run.config)
     rows = [
-        (f"<code>{escape(part)}</code>", "<br>".join(f"<code>{escape(str(k))} = {escape(str(v))}</code>" for k, v in values.items()))
+        (
+            f"<code>{escape(part)}</code>",
+            "<br>".join(f"<code>{escape(str(k))} = {escape(str(v))}</code>" for k, v in values.items()),
+        )
         for part, values in settings.items()
         if isinstance(values, dict)
     ]
     facts = [(escape(str(k)), f"<code>{escape(str(v))}</code>") for k, v in environment.items()]
-    del listed
     return page.section(
         "How to repeat it",
         "Every setting of the recipe, and the machine of the latest start.",
-        page.columns(page.card(page.table(("part", "settings"), rows), "Recipe"),
-                     page.card(page.table(("", ""), facts), "Environment")),
+        page.columns(
+            page.card(page.table(("part", "settings"), rows), "Recipe"),
+            page.card(page.table(("", ""), facts), "Environment"),
+        ),
     )
