@@ -51,9 +51,7 @@ def exact(*shape: int, seed: int = 1) -> Tensor:
     ("batch", "inputs", "outputs"),
     [((), 5, 3), ((1,), 1, 1), ((3,), 33, 17), ((2, 3), 64, 100), ((2,), 200, 333), ((1,), 31, 515), ((0,), 8, 8)],
 )
-def test_linear_is_the_dense_layer(
-    isa: int, batch: tuple[int, ...], inputs: int, outputs: int, density: float
-) -> None:
+def test_linear_is_the_dense_layer(isa: int, batch: tuple[int, ...], inputs: int, outputs: int, density: float) -> None:
     s, weight, bias = spikes(*batch, inputs, density=density), exact(outputs, inputs), exact(outputs, seed=2)
     assert torch.equal(gather.linear(s, weight, bias, path="gather"), F.linear(s, weight, bias))
     assert torch.equal(gather.linear(s, gather.prepare(weight), path="gather"), F.linear(s, weight))
@@ -149,23 +147,23 @@ def test_prepare_changes_the_layout_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, 2.0, float("nan"), float("inf"), 1.0 + 2**-23])
-@pytest.mark.parametrize("at", [0, 37, 99])
+@pytest.mark.parametrize("at", [0, 137, 299])
 def test_an_input_that_is_not_binary_takes_the_dense_layer_or_is_refused(value: float, at: int) -> None:
-    s, weight = spikes(1, 100), exact(4, 100)
+    s, weight = spikes(1, 300), exact(4000, 300)
     s[0, at] = value
     with gather.trace() as calls:
         y = gather.linear(s, weight)
-    assert torch.equal(y, F.linear(s, weight)) or value != value
+    torch.testing.assert_close(y, F.linear(s, weight), rtol=0, atol=0, equal_nan=True)
     assert calls[0].path == "dense"
     assert calls[0].density is None
     if native.load()[0] is not None:
         assert calls[0].reason == "not binary"
         with pytest.raises(ValueError, match=r"exactly 0 and 1.*not binary"):
             gather.linear(s, weight, path="gather")
-        image = s.view(1, 4, 5, 5)
+        image = s.view(1, 12, 5, 5)
         for layout in (image, image.contiguous(memory_format=torch.channels_last)):
             with pytest.raises(ValueError, match="not binary"):
-                gather.conv2d(layout, exact(2, 4, 1, 1), path="gather")
+                gather.conv2d(layout, exact(2, 12, 1, 1), path="gather")
 
 
 @needs_c
@@ -195,6 +193,9 @@ def test_trace_reports_every_decision() -> None:
     assert inner == outer[1:]
     assert outer[0].density == pytest.approx(float(sparse.mean()))
     assert (outer[1].density, outer[1].reason, outer[2].reason) == (1.0, "faster", "asked for")
+    with gather.trace() as small:
+        gather.linear(spikes(1, 9), exact(4, 9))
+    assert (small[0].path, small[0].reason, small[0].density) == ("dense", "too small", None)
     assert (outer[2].kind, outer[2].input_shape, outer[2].weight_shape) == ("conv2d", (1, 2, 4, 4), (3, 2, 3, 3))
 
 

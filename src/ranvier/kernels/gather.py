@@ -2,10 +2,10 @@
 
     y = bias + sum over i with s[i] = 1 of weight[:, i]          s: exactly 0 or 1
 
-The answer is the dense layer's within float rounding, in inference. At low firing rates, and at batch 1 at any rate, the
-sum reads fewer weights than the dense layer does. Which way is faster depends on batch, width and the density of the
-very input, so `path="auto"` packs the input to bits, counts, and asks `gather_choice.choose`; `trace` reports each
-decision. Weights should be laid out once by `prepare`; any other layout gives the same answer, and is slow.
+In inference, the answer is the dense layer's within float rounding, and the sum reads the weights of active inputs
+only. Which of the two is faster depends on batch, width and the density of the very input, so `path="auto"` packs the
+input to bits, counts them and asks `choose`; `trace` reports each decision. Weights should be laid out once by
+`prepare`; any other layout gives the same answer, slowly.
 """
 
 from typing import Any
@@ -144,7 +144,9 @@ def _check(s: Tensor, weight: Tensor, bias: Tensor | None, path: str, expected: 
         raise ValueError(f"expected a weight of {ndim} axes for spikes {expected}, got shape {tuple(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"expected a bias of shape ({weight.shape[0]},), got {tuple(bias.shape)}")
-    if torch.is_grad_enabled() and (s.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)):
+    if torch.is_grad_enabled() and (
+        s.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    ):
         raise RuntimeError(
             "event-driven layers have no gradient: call them under torch.inference_mode(), or train with "
             f"torch.nn.functional.{'linear' if ndim == 2 else 'conv2d'}"

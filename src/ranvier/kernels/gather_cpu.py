@@ -113,43 +113,45 @@ def _events(
     kind: Kind, s: Tensor, weight: Tensor, bias: Tensor | None, path: str, lists: _Lists, sums: int
 ) -> _Events | None:
     """Return the active channels, or `None` where the dense layer is to run; record which way was taken and why."""
-    obstacle, bits, ones = "", torch.empty(0), 0
-    library = None if path == "dense" else _library()
+    taps = weight.shape[2:].numel()
+    rows, columns = lists.channels * taps, weight.shape[0] // lists.groups
+    faster = functools.partial(choose, kind, sums=sums * lists.groups, rows=rows, columns=columns, taps=taps)
+    events = density = None
     if path == "dense":
-        obstacle = "asked for"
-    elif library is None:
-        obstacle = "no C kernels"
+        reason = "asked for"
+    elif _library() is None:
+        reason = "no C kernels"
     elif not (s.dtype == weight.dtype == (weight if bias is None else bias).dtype == torch.float32):
-        obstacle = "not float32"
+        reason = "not float32"
+    elif path == "auto" and faster(density=0.0) == "dense":
+        reason = "too small"
     else:
-        bits = torch.empty(lists.samples * lists.pixels * lists.groups * -(-lists.channels // 32), dtype=torch.int32)
-        ones = library.ranvier_gather_pack(s.data_ptr(), *lists, bits.data_ptr())
-        if ones < 0:
-            obstacle = "not binary"
-    if obstacle and path == "gather":
+        bits, ones = _pack(s, lists)
+        reason = "not binary" if ones < 0 else "asked for" if path == "gather" else "faster"
+        density = None if ones < 0 else ones / max(s.numel(), 1)
+        if density is not None and (path == "gather" or faster(density=density) == "gather"):
+            events = _unpack(bits, lists, ones)
+    if events is None and path == "gather":
         raise ValueError(
-            f"path='gather' expects the C kernels, float32 and spikes of exactly 0 and 1, got: {obstacle}; with "
+            f"path='gather' expects the C kernels, float32 and spikes of exactly 0 and 1, got: {reason}; with "
             "path='auto' the dense layer serves"
         )
-    if obstacle or library is None:
-        record(Call(kind, tuple(s.shape), tuple(weight.shape), None, "dense", obstacle))
-        return None
-    density = ones / max(s.numel(), 1)
-    if path == "gather":
-        way, reason = "gather", "asked for"
-    else:
-        taps = weight.shape[2:].numel()
-        rows, columns = lists.channels * taps, weight.shape[0] // lists.groups
-        sums *= lists.groups
-        way, reason = choose(kind, sums=sums, rows=rows, columns=columns, density=density, taps=taps), "faster"
-    record(Call(kind, tuple(s.shape), tuple(weight.shape), density, way, reason))
-    return _unpack(library, bits, lists, ones) if way == "gather" else None
+    record(Call(kind, tuple(s.shape), tuple(weight.shape), density, "dense" if events is None else "gather", reason))
+    return events
 
 
-def _unpack(library: ctypes.CDLL, bits: Tensor, lists: _Lists, ones: int) -> _Events:
+def _pack(s: Tensor, lists: _Lists) -> tuple[Tensor, int]:
+    """Return one bit per spike, and their number: -1 where a value is neither 0 nor 1."""
+    bits = torch.empty(lists.samples * lists.pixels * lists.groups * -(-lists.channels // 32), dtype=torch.int32)
+    return bits, _library().ranvier_gather_pack(s.data_ptr(), *lists, bits.data_ptr())  # type: ignore[union-attr]
+
+
+def _unpack(bits: Tensor, lists: _Lists, ones: int) -> _Events:
     count = lists.samples * lists.pixels * lists.groups
     index, start = torch.empty(ones + SLACK, dtype=torch.int32), torch.empty(count + 1, dtype=torch.int64)
-    library.ranvier_gather_unpack(bits.data_ptr(), count, -(-lists.channels // 32), index.data_ptr(), start.data_ptr())
+    _library().ranvier_gather_unpack(  # type: ignore[union-attr]
+        bits.data_ptr(), count, -(-lists.channels // 32), index.data_ptr(), start.data_ptr()
+    )
     return _Events(index, start, ones)
 
 
