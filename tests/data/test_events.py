@@ -24,7 +24,7 @@ def recordings(draw) -> Events:
 
 
 def rows(events: Events) -> list[tuple]:
-    return list(zip(events.t, events.x, events.y, events.polarity, strict=True))
+    return list(zip(*(column.tolist() for column in (events.t, events.x, events.y, events.polarity)), strict=True))
 
 
 def test_columns_have_the_documented_types():

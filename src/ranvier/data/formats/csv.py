@@ -27,7 +27,7 @@ def open_csv(path: Path, sensor: tuple[int, int] | None) -> Source:
     line = first.decode("ascii").strip()
     separator = next((mark for mark in ",;\t" if mark in line), None)
     words = [word.strip().lower() for word in line.split(separator)]
-    header = not re.fullmatch(r"[+-]?\d+", words[0])
+    header = not re.match(r"[+-]?\d", words[0])
     columns = _columns(path, line, words) if header else (0, 1, 2, 3)
 
     def blocks() -> Iterator[Block]:
@@ -36,9 +36,13 @@ def open_csv(path: Path, sensor: tuple[int, int] | None) -> Source:
             if header:
                 file.readline()
             while lines := list(itertools.islice(iter(lambda: file.readline(LONGEST_LINE), b""), BLOCK)):
-                rows = _parse(path, lines, separator, columns, done)
-                yield Block(*rows.T, range(done + 1, done + 1 + len(lines)))
-                done += len(lines)
+                count = len(lines)
+                while lines and not lines[-1].strip():
+                    lines.pop()
+                if lines:
+                    t, x, y, polarity = _parse(path, lines, separator, columns, done).T
+                    yield Block(t, x, y, polarity, range(done + 1, done + 1 + len(lines)))
+                done += count
 
     return Source("csv", sensor, blocks, "line")
 
@@ -51,20 +55,20 @@ def _columns(path: Path, line: str, words: list[str]) -> tuple[int, ...]:
 
 
 def _parse(path: Path, lines: list[bytes], separator: str | None, columns: tuple[int, ...], done: int) -> np.ndarray:
-    problem = None
     try:
         text = [line.decode("ascii") for line in lines]
         rows = np.loadtxt(text, np.int64, comments=None, delimiter=separator, usecols=columns, ndmin=2)
         if len(rows) == len(lines):
             return rows
     except (ValueError, OverflowError, IndexError):
-        problem = "expected integers: time in us, x, y, polarity"
+        pass
     # Only now look for the line at fault: NumPy counts neither empty lines nor those of earlier blocks.
     for number, line in enumerate(lines, done + 1):
-        words = line.split(separator and separator.encode())
-        if len(words) <= max(columns) or not all(re.fullmatch(rb"\s*[+-]?\d{1,18}\s*", words[i]) for i in columns):
-            raise EventFileError(path, f"line {number} is {ascii(line)[2:82]}: expected integers t, x, y, p")
-    raise EventFileError(path, f"lines {done + 1} to {done + len(lines)}: {problem or 'empty lines between events'}")
+        words = line.decode("latin-1").split(separator)
+        if len(words) <= max(columns) or not all(re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", words[i]) for i in columns):
+            found = ascii(line.decode("latin-1").strip())[:80]
+            raise EventFileError(path, f"line {number} is {found}, expected integers: time in us, x, y, polarity")
+    raise EventFileError(path, f"lines {done + 1} to {done + len(lines)} are no table of integers")
 
 
 def write_csv(path: Path | str, events: Events) -> None:

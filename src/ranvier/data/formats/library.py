@@ -36,11 +36,14 @@ class _Child:
         )
         self.owner = os.getpid()
         self.late = False
+        # False from a question to its whole answer: nobody else may ask in between, or after it was cut short.
+        self.usable = True
 
     def ask(self, **request: str) -> tuple[dict, bytes]:
         """Send one request, and return the answer with the bytes that follow it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.usable = False
         watchdog = threading.Timer(TIME_LIMIT_S, self._expire)
         watchdog.daemon = True
         watchdog.start()
@@ -57,6 +60,7 @@ class _Child:
             watchdog.cancel()
         if answer is None or len(raw) != size:
             raise _ChildFault(f"took longer than {TIME_LIMIT_S:g} s" if self.late else "brought the decoder down")
+        self.usable = not answer.get("panic", False)
         if "error" in answer:
             raise _ChildFault(answer["error"])
         return answer, raw
@@ -86,10 +90,10 @@ def _take() -> _Child:
 
 
 def _give_back(child: _Child) -> None:
-    if any(other.owner == os.getpid() for other in _idle):
-        child.close()
-    else:
+    if child.usable and not any(other.owner == os.getpid() for other in _idle):
         _idle.append(child)
+    else:
+        child.close()
 
 
 @atexit.register
@@ -99,42 +103,37 @@ def _close_idle() -> None:
             child.close()
 
 
-def _open(path: Path, format: Format) -> tuple[_Child, tuple[int, int]]:
-    child = _take()
+def _open(child: _Child, path: Path, format: Format) -> tuple[int, int]:
     try:
         answer, _ = child.ask(open=os.path.abspath(path), format=format)
-    except BaseException as error:
-        child.close()
-        if isinstance(error, _ChildFault):
-            raise EventFileError(path, f"cannot be decoded as {format}: {error}") from None
-        raise
-    return child, tuple(answer["sensor"])
+    except _ChildFault as fault:
+        raise EventFileError(path, f"cannot be decoded as {format}: {fault}") from None
+    return tuple(answer["sensor"])
 
 
 def _source(path: Path, format: Format, sensor: tuple[int, int] | None) -> Source:
-    child, stated = _open(path, format)
-    _give_back(child)
+    child = _take()
+    try:
+        stated = _open(child, path, format)
+    finally:
+        _give_back(child)
 
     def blocks() -> Iterator[Block]:
-        child, _ = _open(path, format)
-        seen, at_rest = 0, False
+        child = _take()
+        seen = 0
         try:
+            _open(child, path, format)
             while True:
-                at_rest = False
                 answer, raw = child.ask()
-                at_rest = True
                 if "events" not in answer:
                     return
                 rows = np.frombuffer(raw, EVENT)
                 yield Block(rows["t"], rows["x"], rows["y"], rows["on"])
                 seen += len(rows)
-        except _ChildFault as error:
-            raise EventFileError(path, f"cannot be decoded as {format} after event {seen}: {error}") from None
+        except _ChildFault as fault:
+            raise EventFileError(path, f"cannot be decoded as {format} after event {seen}: {fault}") from None
         finally:
-            if at_rest:
-                _give_back(child)
-            else:
-                child.close()
+            _give_back(child)
 
     return Source(format, sensor or stated, blocks)
 

@@ -2,7 +2,7 @@
 
 A request is a line of JSON: {"open": path, "format": name} or {} for the next block. The answer is a line of JSON,
 {"sensor": [width, height]}, {"events": n} followed by n packed `EVENT` records, {} at the end of the recording, or
-{"error": text}. It imports nothing of the package, to start fast.
+{"error": text, "panic": bool}. It imports nothing of the package, to start fast.
 """
 
 import json
@@ -79,8 +79,9 @@ def serve() -> None:
                 answer = {} if packet is None else {"events": len(packet)}
         except (KeyboardInterrupt, SystemExit):
             return
-        except BaseException as error:  # a panic of the library is no Exception
-            answer = {"error": " ".join(str(error).split())}
+        except BaseException as error:
+            # A panic of the library is no Exception; what it leaves behind is not to be trusted with another file.
+            answer = {"error": " ".join(str(error).split())[:300], "panic": not isinstance(error, Exception)}
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + raw)
         sys.stdout.buffer.flush()
 
