@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
 INK = "#20242e"
 AMBER = "#e8742c"
 BLUE = "#2f86b5"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
@@ -79,8 +81,9 @@ def raster(ax: Axes, spikes: Tensor, *, rows: int = 64, step_ms: float = 1.0) ->
 
 def answers(ax: Axes, logits: Tensor, classes: Sequence[str], *, step_ms: float = 1.0) -> None:
     """Draw the running mean of the logits `[T, classes]` as probabilities; the winner stands out."""
-    mean = logits.detach().cpu().cumsum(0) / np.arange(1, len(logits) + 1)[:, None]
-    probability = mean.softmax(-1).numpy()
+    logits = logits.detach().cpu()
+    mean = logits.cumsum(0) / torch.arange(1, len(logits) + 1)[:, None]
+    probability = torch.softmax(mean, -1).numpy()
     winner = int(probability[-1].argmax())
     t = (np.arange(len(logits)) + 1) * step_ms
     for k in range(probability.shape[1]):
@@ -103,9 +106,8 @@ def curves(ax: Axes, metrics: Sequence[Mapping[str, Any]], key: str) -> None:
         points = [(row["epoch"], row[key]) for row in metrics if row["split"] == split and row.get(key) is not None]
         if points:
             ax.plot(*zip(*points, strict=True), dash, color=colour, label=split, marker="o" if len(points) == 1 else "")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("epoch")
-    ax.set_title(key)
     ax.grid(axis="y", alpha=0.15, color=INK)
     ax.legend()
 

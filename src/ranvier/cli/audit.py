@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from ranvier.cli.options import RunFolder, Threads, call, console, print_json, use_threads
+from ranvier.cli.show import facts
 from ranvier.quantity import count, energy, memory, seconds
 
 if TYPE_CHECKING:
@@ -38,14 +39,8 @@ def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool
         print_json(cost.as_dict() | peak | {"latency_s": asdict(times)})
         return
     out.print(_layers(cost))
-    spiking = ", ".join(f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None)
-    out.print(f"\nfiring in a step: {spiking}" if spiking else "\nno layer spikes")
-    _print_energy(cost)
-    out.print(
-        f"memory            weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, "
-        f"{memory(whole)} for a recording of {cost.steps} steps"
-    )
-    _print_latency(times)
+    out.print()
+    out.print(facts(_sentences(cost, times, step=step, whole=whole)))
     if cost.uncounted:
         out.print(f"[yellow]not counted: {', '.join(cost.uncounted)}[/]")
 
@@ -73,7 +68,7 @@ def _layers(cost: "Audit") -> Table:
             f"{layer.parameters:,}",
             count(layer.macs),
             f"{100 * layer.input_rate:.1f} %",
-            count(layer.accumulates) if layer.multiplication_free else "–",
+            count(layer.accumulates) if layer.multiplication_free else "",
             energy(layer.energy_pj),
             energy(layer.ann_energy_pj),
             "[green]only adds[/]" if layer.multiplication_free else "multiplies",
@@ -81,26 +76,22 @@ def _layers(cost: "Audit") -> Table:
     return table
 
 
-def _print_energy(cost: "Audit") -> None:
-    times_less = cost.ann_energy_pj / cost.energy_pj
-    out = console()
-    out.print(
-        f"energy            {energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same "
-        f"shape {energy(cost.ann_energy_pj * cost.steps)} on every step ({times_less:.1f} times as much), "
-        f"{energy(cost.ann_energy_pj)} in one pass"
-    )
-    out.print(
-        f"                  at {cost.energy.mac} pJ a multiply-accumulate and {cost.energy.accumulate} pJ an accumulate "
-        f"(45 nm, Horowitz 2014); the membranes, left out, would add {energy(cost.membrane_pj)} a step"
-    )
-
-
-def _print_latency(times: "Latency") -> None:
+def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dict[str, str]:
+    spiking = [f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None]
     gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
-    how = f"event-driven where it was faster: {', '.join(gathered)}" if gathered else "every layer was faster dense"
-    console().print(
-        f"latency of a step {seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; {how})"
-    )
+    return {
+        "neurons that fire": ", ".join(spiking) + " in a step" if spiking else "no layer spikes",
+        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same shape "
+        f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
+        f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
+        "constants": f"{cost.energy.mac} pJ a multiply-accumulate, {cost.energy.accumulate} pJ an accumulate (45 nm, "
+        f"Horowitz 2014); the membranes, left out as in published tables, would add {energy(cost.membrane_pj)}",
+        "memory": f"weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, {memory(whole)} for a "
+        f"recording at once",
+        "latency of a step": f"{seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; "
+        + (f"sum of weight rows in {', '.join(gathered)}" if gathered else "every layer chose its dense way")
+        + ")",
+    }
 
 
 def run(arguments: list[str]) -> int:

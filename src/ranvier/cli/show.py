@@ -39,8 +39,7 @@ def facts(pairs: Mapping[str, str]) -> Table:
 
 def density_picture(on: np.ndarray, off: np.ndarray, *, columns: int = 72) -> Text:
     """Return event counts `[H, W]` as half blocks, two pixels a character: amber ON, blue OFF, both bright."""
-    height, width = on.shape
-    scale = max(1, -(-width // columns))
+    scale = max(1, -(-on.shape[1] // columns))
     on, off = (_shrink(image, scale) for image in (on, off))
     total = on + off
     bright = np.quantile(total[total > 0], 0.98) if (total > 0).any() else 1.0

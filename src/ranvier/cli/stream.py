@@ -81,7 +81,7 @@ def stream(
             status.update(f"{line['t_us'] / 1e3:.0f} ms: {line['label']} ({100 * line['probability']:.0f} %)")
     end = summary.end()
     for start, stop, label in spans(summary.labels, summary.edges_ms(chunk * config.data.window_us / 1000)):
-        out.print(f"  {start:7.0f} – {stop:.0f} ms  [bold]{label}[/]")
+        out.print(f"  {start:6.0f} to {stop:.0f} ms  [bold]{label}[/]")
     out.print(f"answer [bold]{end['label']}[/]  [#e8742c]{bar(end['probability'])}[/] {100 * end['probability']:.1f} %")
     out.print(
         f"latency of a chunk of {chunk * config.data.window_us / 1000:g} ms: p50 {seconds(end['latency_p50_s'])}, "

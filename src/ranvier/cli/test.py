@@ -6,7 +6,7 @@ from ranvier.cli.options import Device, RunFolder, Threads, call, console, print
 from ranvier.cli.show import accuracy_line
 
 
-def test(
+def measure(
     run: RunFolder,
     *,
     split: Literal["test", "val", "train"] = "test",
@@ -43,4 +43,4 @@ def test(
 
 
 def run(arguments: list[str]) -> int:
-    return call(test, arguments, verb="test")
+    return call(measure, arguments, verb="test")

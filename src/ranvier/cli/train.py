@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
     kind: Any = Annotated[type(recipe), tyro.conf.arg(name="")]
 
     def train(
-        recipe: kind = recipe,
+        recipe: kind = recipe,  # type: ignore[valid-type]
         *,
         run: Folder = None,
         resume: bool = False,

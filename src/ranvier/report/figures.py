@@ -46,7 +46,7 @@ def step_by_step(
     def draw(figure: Figure) -> None:
         grid = figure.subplots(rows, 1, sharex=True, gridspec_kw={"height_ratios": [1.3, *[1] * len(spikes), 1.5]})
         strip = grid[0]
-        height, width = x.shape[-2:]
+        height = x.shape[-2]
         for k, frame in enumerate(x):
             strip.imshow(
                 plot.event_image(frame),
@@ -65,6 +65,5 @@ def step_by_step(
         grid[-1].set_ylabel("answer", rotation=0, ha="right", va="center")
         for ax in grid[:-1]:
             ax.tick_params(bottom=False)
-        del width
 
     return svg(draw, width=9.6, height=1.0 + 0.95 * rows)

@@ -35,18 +35,18 @@ figcaption strong { color: var(--ink); }
 figure.wrong { border-color: var(--amber); }
 figure.wrong figcaption em { color: var(--amber); font-style: normal; font-weight: 600; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 14px; align-items: start; }
+.two + .card { margin-top: 14px; }
 .card svg { display: block; width: 100%; height: auto; }
 .card h3 { margin: 0 0 6px; font-size: 15px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 12px; padding: 4px 10px 6px 0; }
 td { padding: 5px 10px 5px 0; border-top: 1px solid var(--line); white-space: nowrap; }
+.two td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 td.n, th.n { text-align: right; }
 tr.total td { font-weight: 650; border-top: 2px solid var(--ink); }
 .free { color: var(--good); font-weight: 600; }
-code, pre { font: 13px/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-details { margin-top: 12px; } summary { cursor: pointer; color: var(--soft); font-size: 14px; }
+code { font: 13px/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 footer { margin-top: 48px; padding-top: 14px; border-top: 1px solid var(--line); color: var(--soft); font-size: 13px; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 11pt; } h2 { break-after: avoid; }
   figure, .card, .tile, tr { break-inside: avoid; } .samples { grid-template-columns: repeat(6, 1fr); }
@@ -59,7 +59,8 @@ def page(*, title: str, subtitle: str, sections: Iterable[str], footer: str) -> 
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} · Ranvier</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n<header>\n{_axon()}\n"
+        f"<title>{escape(title)} · Ranvier</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n<main>\n<header>\n{_axon()}\n"
         f'<div class="word">Ranvier · report of a run</div>\n<h1>{escape(title)}</h1>\n<p>{escape(subtitle)}</p>\n'
         f"</header>\n" + "\n".join(sections) + f"\n<footer>{footer}</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -128,4 +129,5 @@ def _axon() -> str:
         )
     end = first + gap / 2 + 9 * pitch
     parts.append(f'<circle cx="{end}" cy="{y}" r="6.5" fill="var(--amber)"/>')
-    return f'<svg class="axon" viewBox="0 0 1024 46" preserveAspectRatio="xMinYMid meet" aria-hidden="true">{"".join(parts)}</svg>'
+    box = 'viewBox="0 0 1024 46" preserveAspectRatio="xMinYMid meet"'
+    return f'<svg class="axon" {box} aria-hidden="true">{"".join(parts)}</svg>'
