@@ -47,7 +47,7 @@ def stream(net: nn.Module, chunks: Iterable[tuple[int, Tensor]], *, carry: Carry
     if net.training:
         raise ValueError("expected a network in evaluation mode to stream: call net.eval() first")
     carry = Carry() if carry is None else carry
-    total: Tensor | float = 0.0
+    total = torch.zeros(())
     steps = 0
     for t_us, x in chunks:
         start = time.perf_counter()
@@ -56,7 +56,7 @@ def stream(net: nn.Module, chunks: Iterable[tuple[int, Tensor]], *, carry: Carry
             if output.is_cuda:
                 torch.cuda.synchronize(output.device)
             latency_s = time.perf_counter() - start
-            total = total + output.sum(0)
+            total = total.to(output) + output.sum(0)
             steps += len(output)
             answer = total / steps
         yield StreamStep(t_us, output, answer, latency_s)

@@ -42,7 +42,7 @@ figure.wrong figcaption em { color: var(--amber); font-style: normal; font-weigh
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 12px; padding: 4px 10px 6px 0; }
 td { padding: 5px 10px 5px 0; border-top: 1px solid var(--line); white-space: nowrap; }
-.two td { white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
+.two td { padding-top: 3px; padding-bottom: 3px; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 td.n, th.n { text-align: right; }
 tr.total td { font-weight: 650; border-top: 2px solid var(--ink); }
 .free { color: var(--good); font-weight: 600; }

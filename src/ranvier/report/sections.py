@@ -67,15 +67,17 @@ def one_recording(samples: Samples, classes: Sequence[str], step_ms: float) -> s
     )
 
 
-def learning(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Loss and accuracy over the epochs."""
+def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
+    """Loss and accuracy over the epochs, and what was reached in the end on held-out recordings."""
+    last = max((row["epoch"] for row in metrics), default=0)
+    metrics = [*metrics, {"epoch": last, "split": "test", "loss": result["loss"], "accuracy": result["accuracy"]}]
 
     def picture(key: str) -> str:
         return svg(lambda figure: plot.curves(figure.subplots(), metrics, key), width=5.2, height=3)
 
     return page.section(
         "How it learned",
-        "Means over each epoch.",
+        "Means over each epoch; the point is the held-out recordings, seen once at the end.",
         page.columns(page.card(picture("loss"), "Loss"), page.card(picture("accuracy"), "Accuracy")),
     )
 
