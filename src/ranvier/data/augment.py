@@ -1,50 +1,53 @@
 """Random changes of whole recordings, for training."""
 
-from dataclasses import replace
-
 import numpy as np
-
-from ranvier.data.events import Events
+import torch
+from torch import Tensor
 
 
 def jitter(
-    events: Events,
+    x: Tensor,
     *,
     generator: np.random.Generator,
     shift: float = 2.0,
     degrees: float = 10.0,
     scale: float = 0.1,
     shear: float = 0.1,
-) -> Events:
-    """Move, turn, scale and shear a recording as a whole.
+) -> Tensor:
+    """Move, turn, scale and shear all frames of a recording alike.
 
-    With the sensor's centre `c` and `p` the place of an event:
+    With the centre `c` of the image, a pixel `p` takes the value of the pixel nearest to where it came from:
 
-        p' = round(c + d + z * R(a) * [[1, k], [0, 1]] * (p - c))
+        x'[..., p] = x[..., round(c + A^-1 (p - c - d))],  0 outside,  A = z * R(a) * [[1, k], [0, 1]]
 
     where `d` (pixels, both axes), `a` (degrees), `ln z` and `k` are uniform within plus or minus `shift`, `degrees`,
-    `scale` and `shear`. Times and polarities stay; events that leave the sensor are dropped.
+    `scale` and `shear`. Counts stay whole numbers, and steps and channels (polarities) stay apart.
 
-    >>> events = Events.of(t=[0, 1], x=[1, 3], y=[0, 0], polarity=[1, 0], sensor=(4, 1))
-    >>> len(jitter(events, generator=np.random.default_rng(0), shift=0, degrees=0, scale=0, shear=0))
-    2
+    Args:
+        x: images `[..., H, W]`.
+        generator: the source of the five numbers.
+        shift: pixels.
+        degrees: of rotation.
+        scale: logarithm of the magnification.
+        shear: columns a row.
+
+    >>> x = torch.arange(4.0).view(2, 2)
+    >>> torch.equal(jitter(x, generator=np.random.default_rng(0), shift=0, degrees=0, scale=0, shear=0), x)
+    True
     """
     move = generator.uniform(-shift, shift, 2)
     angle = np.deg2rad(generator.uniform(-degrees, degrees))
     zoom = np.exp(generator.uniform(-scale, scale))
     slant = generator.uniform(-shear, shear)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix = zoom * turn @ np.array([[1.0, slant], [0.0, 1.0]])
+    back = np.linalg.inv(zoom * turn @ np.array([[1.0, slant], [0.0, 1.0]]))
 
-    width, height = events.sensor
+    height, width = x.shape[-2:]
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    offset = centre + move - matrix @ centre
-    x, y = (np.rint(row[0] * events.x + row[1] * events.y + o) for row, o in zip(matrix, offset, strict=True))
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return replace(
-        events,
-        t=events.t[inside],
-        x=x[inside].astype(np.uint16),
-        y=y[inside].astype(np.uint16),
-        polarity=events.polarity[inside],
-    )
+    offset = centre - back @ (centre + move)
+    row, column = np.ogrid[:height, :width]
+    from_x, from_y = (np.rint(a * column + b * row + o) for (a, b), o in zip(back, offset, strict=True))
+    inside = (from_x >= 0) & (from_x < width) & (from_y >= 0) & (from_y < height)
+    source = torch.from_numpy(np.where(inside, from_y * width + from_x, 0).astype(np.int64).ravel())
+    moved = x.flatten(-2).index_select(-1, source).unflatten(-1, (height, width))
+    return moved * torch.from_numpy(inside)

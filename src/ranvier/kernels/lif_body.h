@@ -126,7 +126,7 @@ INLINE void FN(prefetch)(const void *base, int64_t offset, int64_t bytes) {
     for (int64_t i = 0; i < TILE * bytes; i += 64) __builtin_prefetch((const char *)base + offset * bytes + i);
 }
 
-INLINE int64_t FN(ahead)(int64_t steps) { return TILE * (steps >= 32 ? 1 : 1 + 64 / steps); }
+INLINE int64_t FN(ahead)(int64_t steps) { return TILE * (1 + 64 / (steps + 1)); }
 
 /* One step: membrane u, spikes s, state v and a in place. `at` also fires at the threshold, `soft` subtracts it. */
 INLINE void FN(step)(const FN(parameters) * p, const FN(tile) * x, FN(tile) * v, FN(tile) * a, FN(tile) * s, FN(tile) * u,

@@ -60,6 +60,7 @@ def outcome(path: Path, sensor: tuple[int, int] | None) -> str:
     except EventFileError as error:
         message = str(error)
         assert message.startswith(f"{path}: ")
+        assert message.isprintable()
         assert len(message) < len(str(path)) + 400
         return "refused"
     return "read"

@@ -229,6 +229,13 @@ def test_what_is_no_file_is_refused(tmp_path):
         open_events(tmp_path / "pipe.dat")
 
 
+def test_a_message_stays_short_and_printable():
+    message = str(EventFileError.of("a.es", "got \x00\x1b[2J" + 1_000 * "y"))
+    assert message.startswith("a.es: got \\x00\\x1b[2Jyyy")
+    assert message.endswith("y...")
+    assert len(message) < 400
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path):
     path = tmp_path / "a.dat"
     write_dat(path, random_events(200_000))

@@ -92,10 +92,9 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         index = int(self.indices[i])
-        events = self.recordings.events(index)
+        x = frames(self.recordings.events(index), window_us=self.window_us, steps=self.steps, start=0)
         if self.augment:
-            events = jitter(events, generator=np.random.default_rng([self.seed, int(self._epoch), index]))
-        x = frames(events, window_us=self.window_us, steps=self.steps, start=0)
+            x = jitter(x, generator=np.random.default_rng([self.seed, int(self._epoch), index]))
         return x, int(self.recordings.labels[index])
 
     @property

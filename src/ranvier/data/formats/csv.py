@@ -23,7 +23,7 @@ def open_csv(path: Path, sensor: tuple[int, int] | None) -> Source:
     with path.open("rb") as file:
         first = file.readline(LONGEST_LINE)
     if not first.isascii() or not (first.endswith(b"\n") or len(first) < LONGEST_LINE):
-        raise EventFileError(path, "line 1 is not text, expected a line such as t,x,y,p or 1000,12,7,1")
+        raise EventFileError.of(path, "line 1 is not text, expected a line such as t,x,y,p or 1000,12,7,1")
     line = first.decode("ascii").strip()
     separator = next((mark for mark in ",;\t" if mark in line), None)
     words = [word.strip().lower() for word in line.split(separator)]
@@ -50,7 +50,7 @@ def open_csv(path: Path, sensor: tuple[int, int] | None) -> Source:
 def _columns(path: Path, line: str, words: list[str]) -> tuple[int, ...]:
     found = {NAMES[word]: i for i, word in enumerate(words) if word in NAMES}
     if len(found) != 4:
-        raise EventFileError(path, f"line 1 is {line[:80]!r}, expected names of t, x, y and p, or the first event")
+        raise EventFileError.of(path, f"line 1 is {line[:80]!r}, expected names of t, x, y and p, or the first event")
     return tuple(found[name] for name in "txyp")
 
 
@@ -67,8 +67,8 @@ def _parse(path: Path, lines: list[bytes], separator: str | None, columns: tuple
         words = line.decode("latin-1").split(separator)
         if len(words) <= max(columns) or not all(re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", words[i]) for i in columns):
             found = ascii(line.decode("latin-1").strip())[:80]
-            raise EventFileError(path, f"line {number} is {found}, expected integers: time in us, x, y, polarity")
-    raise EventFileError(path, f"lines {done + 1} to {done + len(lines)} are no table of integers")
+            raise EventFileError.of(path, f"line {number} is {found}, expected integers: time in us, x, y, polarity")
+    raise EventFileError.of(path, f"lines {done + 1} to {done + len(lines)} are no table of integers")
 
 
 def write_csv(path: Path | str, events: Events) -> None:

@@ -35,7 +35,7 @@ def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
         start = file.tell()
     version = _version(path, header)
     if kind not in CHANGE_EVENTS or size != 8:
-        raise EventFileError(
+        raise EventFileError.of(
             path,
             f"byte {start - 2} states events of type {kind} and {size} bytes, expected change-detection events "
             f"(type 0 or 12) of 8 bytes",
@@ -64,7 +64,7 @@ def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
 def _version(path: Path, header: dict[str, str]) -> int:
     stated = header.get("Version", "2" if header else "1")
     if not re.fullmatch("[12]", stated):
-        raise EventFileError(path, f"the header states DAT version {stated!r}, expected 1 or 2")
+        raise EventFileError.of(path, f"the header states DAT version {stated!r}, expected 1 or 2")
     return int(stated)
 
 

@@ -51,7 +51,7 @@ def _encoding(path: Path, header: dict[str, str]) -> Literal["evt2", "evt3"]:
     stated = header.get("evt") or header.get("format", "").partition(";")[0]
     known: dict[str, Literal["evt2", "evt3"]] = {"2.0": "evt2", "EVT2": "evt2", "3.0": "evt3", "EVT3": "evt3"}
     if stated not in known:
-        raise EventFileError(
+        raise EventFileError.of(
             path, f"the header states the encoding {stated!r}, expected a line '% evt 2.0' or '% evt 3.0'"
         )
     return known[stated]

@@ -107,7 +107,7 @@ def _open(child: _Child, path: Path, format: Format) -> tuple[int, int]:
     try:
         answer, _ = child.ask(open=os.path.abspath(path), format=format)
     except _ChildFault as fault:
-        raise EventFileError(path, f"cannot be decoded as {format}: {fault}") from None
+        raise EventFileError.of(path, f"cannot be decoded as {format}: {fault}") from None
     return tuple(answer["sensor"])
 
 
@@ -131,7 +131,7 @@ def _source(path: Path, format: Format, sensor: tuple[int, int] | None) -> Sourc
                 yield Block(rows["t"], rows["x"], rows["y"], rows["on"])
                 seen += len(rows)
         except _ChildFault as fault:
-            raise EventFileError(path, f"cannot be decoded as {format} after event {seen}: {fault}") from None
+            raise EventFileError.of(path, f"cannot be decoded as {format} after event {seen}: {fault}") from None
         finally:
             _give_back(child)
 
@@ -139,7 +139,7 @@ def _source(path: Path, format: Format, sensor: tuple[int, int] | None) -> Sourc
 
 
 def open_aedat4(path: Path, sensor: tuple[int, int] | None) -> Source:
-    """Open an AEDAT 4.0 file: its first stream of events."""
+    """Open an AEDAT 4.0 file: its first stream of events. Where its time runs backwards the library holds it still."""
     return _source(path, "aedat4", sensor)
 
 

@@ -81,7 +81,7 @@ def serve() -> None:
             return
         except BaseException as error:
             # A panic of the library is no Exception; what it leaves behind is not to be trusted with another file.
-            answer = {"error": " ".join(str(error).split())[:300], "panic": not isinstance(error, Exception)}
+            answer = {"error": " ".join(str(error).split()), "panic": not isinstance(error, Exception)}
         sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + raw)
         sys.stdout.buffer.flush()
 

@@ -124,7 +124,7 @@ class Recording:
                 yield _join([*parts, block[:split]], self.sensor) if parts or split else silent
                 parts, block, opens = [], block[split:], opens + duration
                 if (int(block.t[0]) - opens) // duration > LONGEST_SILENCE:
-                    raise EventFileError(
+                    raise EventFileError.of(
                         self.path,
                         f"no event from {opens} us until {block.t[0]} us: a damaged time, or a recording to read with "
                         f"longer windows or with chunks(count=...)",
@@ -144,9 +144,9 @@ class Recording:
                 yield self._checked(block, last if ordered else None, seen, ordered)
                 last, seen = int(block.t[-1]), seen + len(block.t)
         except OSError as error:
-            raise EventFileError(self.path, error.strerror or str(error)) from None
+            raise EventFileError.of(self.path, error.strerror or str(error)) from None
         if not seen:
-            raise EventFileError(self.path, "holds no events")
+            raise EventFileError.of(self.path, "holds no events")
 
     def _checked(self, block: Block, after: int | None, seen: int, ordered: bool) -> Events:
         t, x, y, polarity, at = block
@@ -156,7 +156,7 @@ class Recording:
         if fault := first_fault(t, x, y, polarity, self.sensor, after=after):
             i = order[fault[0]]
             where = f" ({self.source.unit} {at[i]})" if at is not None else ""
-            raise EventFileError(self.path, f"event {seen + i}{where} {fault[1]}")
+            raise EventFileError.of(self.path, f"event {seen + i}{where} {fault[1]}")
         x, y = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
         return Events(t.astype(np.int64, copy=False), x, y, polarity.astype(np.bool_, copy=False), self.sensor)
 
@@ -187,23 +187,23 @@ def open_events(path: Path | str, *, sensor: tuple[int, int] | None = None, form
     path = Path(path)
     try:
         if not path.exists():
-            raise EventFileError(path, "no such file")
+            raise EventFileError.of(path, "no such file")
         if not path.is_file():
-            raise EventFileError(
+            raise EventFileError.of(
                 path, "is a folder, expected one recording" if path.is_dir() else "is not a plain file"
             )
         with path.open("rb") as file:
             start = file.read(16)
         if not start:
-            raise EventFileError(path, "is empty (0 bytes)")
+            raise EventFileError.of(path, "is empty (0 bytes)")
         source = OPENERS[format or _format(path, start)](path, sensor)
     except OSError as error:
-        raise EventFileError(path, error.strerror or str(error)) from None
+        raise EventFileError.of(path, error.strerror or str(error)) from None
     if source.sensor is None:
-        raise EventFileError(path, "states no sensor size: pass sensor=(width, height), for example sensor=(640, 480)")
+        raise EventFileError.of(path, "states no sensor size: pass sensor=(width, height), such as sensor=(640, 480)")
     width, height = source.sensor
     if not (0 < width <= LARGEST_SENSOR and 0 < height <= LARGEST_SENSOR):
-        raise EventFileError(path, f"sensor of {width}x{height} pixels, expected 1 to {LARGEST_SENSOR} each way")
+        raise EventFileError.of(path, f"sensor of {width}x{height} pixels, expected 1 to {LARGEST_SENSOR} each way")
     return Recording(path, (int(width), int(height)), source)
 
 
@@ -213,11 +213,11 @@ def _format(path: Path, start: bytes) -> Format:
             return name
     name = SUFFIXES.get(path.suffix.lower())
     if name is None:
-        raise EventFileError(
+        raise EventFileError.of(
             path,
             f"unknown suffix {path.suffix!r}, expected one of {' '.join(SUFFIXES)}, or pass format= one of "
             f"{' '.join(get_args(Format))}",
         )
     if name in MAGIC:
-        raise EventFileError(path, f"begins with {start[: len(MAGIC[name])]!r}, expected {MAGIC[name]!r} (byte 0)")
+        raise EventFileError.of(path, f"begins with {start[: len(MAGIC[name])]!r}, expected {MAGIC[name]!r} (byte 0)")
     return name

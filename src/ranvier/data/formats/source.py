@@ -12,13 +12,19 @@ Format = Literal["evt2", "evt3", "aedat4", "es", "csv", "dat", "nmnist", "npz"]
 # Events in one block of our own readers: about 1 MB once decoded, so that a recording of any length fits.
 BLOCK = 1 << 16
 LONGEST_HEADER = 1 << 16
+LONGEST_PROBLEM = 300
 
 
 class EventFileError(ValueError):
     """A file of events cannot be read: the message names the file, and the byte, line, event or field at fault."""
 
-    def __init__(self, path: Path | str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
+    @classmethod
+    def of(cls, path: Path | str, problem: str) -> "EventFileError":
+        """Build the error; a factory, because data-loader workers send errors on as their message alone."""
+        # The words of a library may quote the damaged bytes, thousands of them and some that upset a terminal.
+        start = problem[:LONGEST_PROBLEM]
+        shown = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in start)
+        return cls(f"{path}: {shown}" + ("..." if len(problem) > LONGEST_PROBLEM else ""))
 
 
 class Block(NamedTuple):
@@ -75,7 +81,7 @@ def whole_records(path: Path, start: int, record: int) -> int:
     size = path.stat().st_size
     count, rest = divmod(size - start, record)
     if rest:
-        raise EventFileError(
+        raise EventFileError.of(
             path,
             f"cut off: the last {rest} of its {size} bytes, from byte {size - rest} on, are not a whole record of "
             f"{record} bytes; to read what is there: truncate -s {size - rest} {path.name}",
@@ -92,5 +98,5 @@ def read_exactly(file: BinaryIO, path: Path, size: int) -> bytes:
     # Not a memory map: a recorder that shortens a mapped file kills its readers with a signal.
     raw = file.read(size)
     if len(raw) != size:
-        raise EventFileError(path, f"ended at byte {file.tell()} while it was read: something else has shortened it")
+        raise EventFileError.of(path, f"ended at byte {file.tell()} while it was read: something else has shortened it")
     return raw

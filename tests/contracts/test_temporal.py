@@ -1,0 +1,33 @@
+"""All temporal modules of the package, held to one contract."""
+
+from torch import nn
+
+from ranvier.layers import PerStep, Residual, Stack, conv_block
+from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
+
+from .temporal import temporal
+
+TestIF = temporal(lambda: IF(), features=(4,))
+TestLIF = temporal(lambda: LIF(tau=2.0), features=(4,))
+TestLIFSoftDetached = temporal(lambda: LIF(decay=0.5, reset="soft", gradient="detached"), features=(2, 3, 3))
+TestLIFSpatial = temporal(lambda: LIF(decay=0.5, gradient="spatial"), features=(4,))
+TestLIFUndecayedReset = temporal(lambda: LIF(decay=0.5, v_reset=0.2, decay_reset=False), features=(4,))
+TestPLIF = temporal(lambda: PLIF(channels=4), features=(4,))
+TestAdaptiveLIF = temporal(lambda: AdaptiveLIF(decay=0.2, v_threshold=0.3, channels=4), features=(4,))
+TestAdaptiveLIFDown = temporal(lambda: AdaptiveLIF(tau=2.0, v_threshold=0.3, sign=-1), features=(4, 2))
+TestLI = temporal(lambda: LI(tau=3.0), features=(4,))
+TestStack = temporal(
+    lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
+    features=(4,),
+)
+TestConv = temporal(
+    lambda: Stack(
+        conv_block(2, 3, LIF(tau=2.0)),
+        nn.MaxPool2d(2),
+        conv_block(3, 4, AdaptiveLIF(decay=0.3), norm="per_step"),
+        PerStep(nn.AvgPool2d(2)),
+        nn.Flatten(),
+        nn.Linear(16, 2),
+    ),
+    features=(2, 8, 8),
+)
