@@ -21,6 +21,11 @@ enum { DECAY, GAIN, THRESHOLD, BETA, RHO, PARAMETERS };
 enum { V_RESET = 5, TEMPERATURE = 6 };
 enum { CHUNK = 64 };
 
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define LIKELY(c) __builtin_expect((c), 1)
+#define UNLIKELY(c) __builtin_expect((c), 0)
+
 typedef struct {
     int64_t steps, size;                      /* T, and neurons in one step */
     int64_t channels, inner;                  /* channel of neuron n is (n / inner) % channels */
@@ -62,37 +67,32 @@ static inline uint16_t to_bfloat(float f) {
     return (uint16_t)((u & 0x7fffffff) > 0x7f800000u ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
-/* exp(-y) for y >= 0, relative error below 3e-7: vectorises, unlike the library's. */
-static inline float decaying_exp(float y) {
-    float t = y > 87.0f ? -87.0f : -y;
-    float n = (t * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float r = (t - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.0f + r * (1.0f + r * (0.5f + r * (0.16666667f + r * (0.041666668f + r * (0.0083333310f + r * 0.0013888889f)))));
-    return p * float_of((uint32_t)((int32_t)n + 127) << 23);
-}
-static inline double decaying_exp_double(double y) { return exp(-y); }
-
 #define PASTE_(a, b, c) a##_##b##_##c
 #define PASTE(a, b, c) PASTE_(a, b, c)
 #define FN(name) PASTE(name, TYPE, ISA)
 
 #define ISA baseline
+#define VECTOR_BYTES 16
+#ifdef RANVIER_X86
+#define STREAM(p, v) _mm_stream_si128((__m128i *)(p), (__m128i)(v))
+#endif
 #include "lif_types.h"
-#undef ISA
 
 #ifdef RANVIER_X86
 #pragma GCC push_options
 #pragma GCC target("avx2,f16c,bmi2")
 #define ISA avx2
+#define VECTOR_BYTES 32
+#define STREAM(p, v) _mm256_stream_si256((__m256i *)(p), (__m256i)(v))
 #include "lif_types.h"
-#undef ISA
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,f16c,bmi2,prefer-vector-width=512")
 #define ISA avx512
+#define VECTOR_BYTES 64
+#define STREAM(p, v) _mm512_stream_si512((__m512i *)(p), (__m512i)(v))
 #include "lif_types.h"
-#undef ISA
 #pragma GCC pop_options
 #else
 #define lif_forward_float_avx2 lif_forward_float_baseline

@@ -1,20 +1,20 @@
 /* The body of lif.c for both state types, within one instruction set. */
 #define TYPE float
 #define REAL float
-#define EXP decaying_exp
-#define FABS fabsf
+#define INTEGER int32_t
 #include "lif_body.h"
 #undef TYPE
 #undef REAL
-#undef EXP
-#undef FABS
+#undef INTEGER
 
 #define TYPE double
 #define REAL double
-#define EXP decaying_exp_double
-#define FABS fabs
+#define INTEGER int64_t
 #include "lif_body.h"
 #undef TYPE
 #undef REAL
-#undef EXP
-#undef FABS
+#undef INTEGER
+
+#undef ISA
+#undef VECTOR_BYTES
+#undef STREAM
