@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.tasks import kill
 
+from ranvier.data import datasets
 from ranvier.recipes import Recipe, load
 from ranvier.run import CHECKPOINT, METRICS, RESULT, WEIGHTS, open_run
 from ranvier.tasks.checkpoint import Checkpoint
@@ -25,6 +26,7 @@ EPOCHS, EVERY = 2, 3
 def recipe() -> Recipe:
     """Two epochs with dropout, augmentation, a best epoch on the validation split, and checkpoints between epochs."""
     tiny = load("digits-conv-tiny")
+    datasets.build(tiny.data, "train")  # the forked children find the recordings in memory
     model = replace(tiny.model, dropout=0.2)
     return replace(tiny, model=model, train=replace(tiny.train, epochs=EPOCHS, checkpoint_every=EVERY, select="best"))
 

@@ -10,8 +10,8 @@ from ranvier.recipes import ConvClassifier
 def conv_classifier(config: ConvClassifier) -> Stack:
     """Return spiking convolution blocks and a linear readout of the last spikes, one answer a step.
 
-    The first block halves the frame (5x5, stride 2), each further one halves it by pooling: a pixel of the pooled map
-    fires if one of its four does.
+    Each block halves the frame by its stride; the last one keeps the size and halves it by pooling, where a place
+    fires if one of its four neurons does. The first kernel is 5x5, the others are 3x3.
 
     Shapes: `[T, B, in_channels, H, W]` to `[T, B, classes]`.
 
@@ -20,20 +20,18 @@ def conv_classifier(config: ConvClassifier) -> Stack:
     """
     if not config.channels:
         raise ValueError("expected at least one block, got channels=()")
-    height, width = (-(-side // 2) for side in config.size)
-    layers: list[nn.Module] = []
-    previous = config.in_channels
+    height, width = config.size
+    blocks, previous = [], config.in_channels
     for i, channels in enumerate(config.channels):
-        if i == 0:
-            layers.append(conv_block(previous, channels, _neuron(config), kernel_size=5, stride=2))
-        else:
-            layers += [conv_block(previous, channels, _neuron(config)), nn.MaxPool2d(2)]
-            height, width = height // 2, width // 2
-        previous = channels
+        kernel_size = 5 if i == 0 else 3
+        stride = 1 if i == len(config.channels) - 1 else 2
+        blocks.append(conv_block(previous, channels, _neuron(config), kernel_size=kernel_size, stride=stride))
+        height, width, previous = -(-height // stride), -(-width // stride), channels
+    height, width = height // 2, width // 2
     if not height * width:
         raise ValueError(f"frames of {config.size} are too small for {len(config.channels)} blocks: use fewer channels")
     readout = nn.Linear(previous * height * width, config.classes)
-    return Stack(*layers, nn.Flatten(), nn.Dropout(config.dropout), readout)
+    return Stack(*blocks, nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(config.dropout), readout)
 
 
 def _neuron(config: ConvClassifier) -> nn.Module:
