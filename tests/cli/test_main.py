@@ -184,6 +184,7 @@ def test_report(finished_run, capsys):
         (["test", "absent"], "no run at absent"),
         (["report", "absent"], "no run at absent"),
         (["stream", "absent", "absent.raw"], "no run at absent"),
+        (["stream", "absent", "absent.raw", "--threads", "0"], "--threads of 1 or more"),
         (["audit", "absent", "--threads", "0"], "--threads of 1 or more"),
     ],
 )
@@ -192,6 +193,30 @@ def test_bad_input_is_one_line(command, complaint, capsys):
     shown = capsys.readouterr().err
     assert complaint in shown
     assert shown.count("\n") == 1
+
+
+def test_a_wrong_device_is_named(finished_run, capsys):
+    for device, complaint in (("cuda:99", "no device 'cuda:99'"), ("tpu", "cpu, cuda or cuda:N, got 'tpu'")):
+        assert main(["test", str(finished_run.path), "--device", device]) == USAGE
+        assert complaint in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_not_hidden(finished_run, monkeypatch):
+    def broken(*_, **__):
+        raise TypeError("a bug")
+
+    monkeypatch.setattr("ranvier.tasks.evaluate.evaluate", broken)
+    with pytest.raises(TypeError, match="a bug"):
+        main(["test", str(finished_run.path)])
+
+
+def test_a_full_disk_is_a_failure_not_a_usage_error(finished_run, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "report.html")
+
+    monkeypatch.setattr("ranvier.report.write_report", full)
+    assert main(["report", str(finished_run.path)]) == FAILED
+    assert capsys.readouterr().err == "ranvier: report.html: No space left on device\n"
 
 
 def test_the_demo_replaces_nothing_but_a_demo(tmp_path, capsys):
@@ -223,7 +248,8 @@ def test_looking_never_imports_the_trainer(finished_run, recording):
 import sys
 from ranvier.cli import main
 run, file = sys.argv[1:]
-for command in (["info", file], ["info", run], ["recipes"], ["stream", run, file], ["audit", run, "--samples", "2"], ["test", run]):
+commands = ["info", file], ["info", run], ["recipes"], ["stream", run, file], ["audit", run, "--samples=2"], ["test", run]
+for command in commands:
     assert main(command) == 0, command
     assert "pytorch_lightning" not in sys.modules, command
 import os
@@ -233,5 +259,5 @@ print(os.environ["OMP_WAIT_POLICY"])
 
 
 def test_recipes_need_no_torch():
-    code = "import sys; from ranvier.cli import main; main(['recipes']); main(['train', '--help']); print('torch' in sys.modules)"
+    code = "import sys; from ranvier.cli import main; main(['recipes']); print('torch' in sys.modules)"
     assert last_line(fresh(code).stdout) == "False"

@@ -1,6 +1,7 @@
 """The command line: `ranvier VERB ...`. Every verb is a module of its own and imports what it needs when it runs.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted (a training can be resumed).
+An error of the caller is one line on stderr; RANVIER_TRACEBACK=1 shows where it came from.
 """
 
 import difflib
@@ -53,10 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
         return OK
     except FloatingPointError as error:
         return complain(str(error), code=FAILED)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("RANVIER_TRACEBACK"):
             raise
-        return complain(_message(error), code=USAGE if not isinstance(error, OSError) or _absent(error) else FAILED)
+        return complain(_message(error), code=FAILED if _of_the_machine(error) else USAGE)
 
 
 def overview() -> str:
@@ -84,12 +85,13 @@ def complain(message: str, *, code: int = USAGE) -> int:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])
+    # What the system raises has its path and its reason apart; our own errors are sentences.
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
 
 
-def _absent(error: OSError) -> bool:
-    return isinstance(error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError)
+def _of_the_machine(error: Exception) -> bool:
+    """A full disk or a lost permission is a failure; a wrong path is bad input."""
+    wrong_path = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+    return isinstance(error, OSError) and not isinstance(error, wrong_path)

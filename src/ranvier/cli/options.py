@@ -41,6 +41,24 @@ def wrote(*paths: Path | str) -> None:
         print(f"wrote {path}")
 
 
+def check_device(device: str) -> str:
+    """Return the name of a device that is there.
+
+    Raises:
+        ValueError: it is not.
+    """
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
+        raise ValueError(f"expected --device cpu, cuda or cuda:N, got {device!r}")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"no device {device!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices"
+        )
+    return device
+
+
 def use_threads(threads: int | None) -> None:
     """Let torch use so many threads; `None` leaves the number as it is.
 

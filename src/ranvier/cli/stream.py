@@ -11,6 +11,7 @@ from ranvier.cli.options import (
     Sensor,
     Threads,
     call,
+    check_device,
     console,
     print_json,
     use_threads,
@@ -63,7 +64,7 @@ def stream(
             f"{file} comes from a {recording.sensor[0]}x{recording.sensor[1]} sensor, {run} was trained on "
             f"{width}x{height}: choose a recording of that size, or train on this camera"
         )
-    net = opened.net().to(device)
+    net = opened.net().to(check_device(device))
     wanted = config.data.steps if steps is None else steps or None
     frames = windows(
         recording, window_us=config.data.window_us, chunk=chunk, steps=wanted, start_us=_start(recording, config.data)

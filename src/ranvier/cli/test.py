@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ranvier.cli.options import Device, RunFolder, Threads, call, console, print_json
+from ranvier.cli.options import Device, RunFolder, Threads, call, check_device, console, print_json
 from ranvier.cli.show import accuracy_line
 
 
@@ -29,7 +29,7 @@ def measure(
     out = console()
     opened = open_run(run)
     with out.status("testing"):
-        found = evaluate(run, split=split, device=device, threads=threads)
+        found = evaluate(run, split=split, device=check_device(device), threads=threads)
     if json:
         print_json(found)
         return

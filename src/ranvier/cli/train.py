@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from ranvier.cli.options import Device, Folder, Number, Threads, call, console, print_json, wrote
+from ranvier.cli import INTERRUPTED, complain
+from ranvier.cli.options import Device, Folder, Number, Threads, call, check_device, console, print_json, wrote
 
 HELP = """usage: ranvier train RECIPE [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N] [--json]
                      [--train.lr 1e-3 ...]
@@ -26,7 +27,10 @@ def run(arguments: list[str]) -> int:
     if not names:
         print(HELP, file=sys.stdout if arguments[:1] in (["--help"], ["-h"]) else sys.stderr)
         return 0 if arguments[:1] in (["--help"], ["-h"]) else 2
-    listed = load(arguments[0])
+    try:
+        listed = load(arguments[0])
+    except KeyError as error:
+        return complain(error.args[0])
     # The number to expect belongs to the listing and is no setting.
     recipe = replace(listed, expected=None)
     kind: Any = Annotated[type(recipe), tyro.conf.arg(name="")]
@@ -64,13 +68,12 @@ def run(arguments: list[str]) -> int:
 
 def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, threads: int | None, json: bool) -> int:
     """Train, write the report, and say what was reached."""
-    from ranvier.cli import INTERRUPTED, complain
     from ranvier.cli.show import accuracy_line
     from ranvier.report import write_report
     from ranvier.tasks.train import train
 
     try:
-        finished = train(recipe, folder, resume=resume, device=device, threads=threads, progress=not json)
+        finished = train(recipe, folder, resume=resume, device=check_device(device), threads=threads, progress=not json)
     except KeyboardInterrupt:
         return complain(f"interrupted; repeat the command with --resume to go on with {folder}", code=INTERRUPTED)
     report = write_report(finished)

@@ -33,10 +33,10 @@ def threads() -> Check:
 
 def recordings() -> Check:
     """Whether N-MNIST is where the recipes look for it."""
-    from ranvier.data.datasets import nmnist
+    from ranvier.data.datasets import read_nmnist
 
     try:
-        found = nmnist()
+        found = read_nmnist()
     except (FileNotFoundError, ValueError) as error:
         return Check("recordings", "missing", str(error), "export RANVIER_DATA=FOLDER (ranvier demo needs none)")
     return Check("recordings", "ok", f"N-MNIST, {len(found):,} recordings ({found.names[0]})")
