@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from benchmarks.gate import check
-from benchmarks.harness import Call, Row, Settings, row, take_turns
 from torch import Tensor
 
+from benchmarks.gate import check
+from benchmarks.harness import Call, Row, Settings, row, take_turns
 from ranvier.kernels import gather
 
 OURS, DENSE, BFLOAT, CHOSEN = "gather", "dense float32", "dense bfloat16", "auto"

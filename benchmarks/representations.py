@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.harness import Row, Settings, row
 from ranvier.data.events import Events
 from ranvier.data.representations import frames, stack_by_time, time_surface, voxel_grid
 
@@ -36,10 +37,10 @@ def seconds(call: Callable[[], object], *, rounds: int = 5) -> float:
     return float(np.median(taken))
 
 
-def run() -> list[dict]:
+def run(settings: Settings) -> list[Row]:
     """Return one row for each representation and sensor: million events a second."""
     rows = []
-    for count, width, height, windows in SIZES:
+    for count, width, height, windows in SIZES if settings.size == "full" else SIZES[:1]:
         events = recording(count, width, height)
         window_us = 1_000_000 // windows
         bin_us = 1_000_000 // 9
@@ -51,7 +52,5 @@ def run() -> list[dict]:
         }
         for name, (call, target) in calls.items():
             speed = count / seconds(call) / 1e6
-            rows.append(
-                {"name": f"{name} {width}x{height}", "value": speed, "unit": "million events/s", "target": target}
-            )
+            rows.append(row(f"{name} {width}x{height}", speed, "million events/s", target=target))
     return rows

@@ -180,6 +180,18 @@ def test_double_precision_takes_the_dense_layer() -> None:
 
 
 @needs_c
+def test_the_default_dtype_has_no_say() -> None:
+    s, weight, image, kernel = spikes(2, 9), exact(4, 9), spikes(1, 2, 5, 5), exact(3, 2, 3, 3)
+    torch.set_default_dtype(torch.float64)
+    try:
+        y, z = gather.linear(s, weight, path="gather"), gather.conv2d(image, kernel, path="gather")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(y, F.linear(s, weight))
+    assert torch.equal(z, F.conv2d(image, kernel))
+
+
+@needs_c
 def test_trace_reports_every_decision() -> None:
     sparse, dense = spikes(1, 2048, density=0.05), torch.ones(64, 2048)
     weight = gather.prepare(torch.randn(2048, 2048))

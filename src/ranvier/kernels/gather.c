@@ -63,8 +63,10 @@ static void begin(float *out, const float *bias, int64_t columns) {
 #include "gather_body.h"
 #pragma GCC pop_options
 
-#define DISPATCH(name, ...) \
-    (ranvier_isa == 2 ? name##_avx512(__VA_ARGS__) : ranvier_isa == 1 ? name##_avx2(__VA_ARGS__) : name##_baseline(__VA_ARGS__))
+#define DISPATCH(name, ...)                           \
+    (ranvier_isa == 2   ? name##_avx512(__VA_ARGS__) \
+     : ranvier_isa == 1 ? name##_avx2(__VA_ARGS__)   \
+                        : name##_baseline(__VA_ARGS__))
 #else
 #define DISPATCH(name, ...) name##_baseline(__VA_ARGS__)
 #endif

@@ -2,10 +2,10 @@
 
     y = bias + sum over i with s[i] = 1 of weight[:, i]          s: exactly 0 or 1
 
-In inference, the answer is the dense layer's within float rounding, and the sum reads the weights of active inputs
-only. Which of the two is faster depends on batch, width and the density of the very input, so `path="auto"` packs the
-input to bits, counts them and asks `choose`; `trace` reports each decision. Weights should be laid out once by
-`prepare`; any other layout gives the same answer, slowly.
+In inference and for finite weights, the answer is the dense layer's within float rounding, and the sum reads the
+weights of active inputs only. Which of the two is faster depends on batch, width and the density of the very input, so
+`path="auto"` packs the input to bits, counts them and asks `choose`; `trace` reports each decision. Weights should be
+laid out once by `prepare`; any other layout gives the same answer, slowly.
 """
 
 from typing import Any

@@ -109,7 +109,8 @@ static void NAME(unpack)(const uint32_t *bits, int64_t lists, int64_t words, int
         for (int32_t w = 0; w < words; w++) {
             uint32_t word = *bits++;
 #if LANES == 16
-            const __m512i low = _mm512_add_epi32(_mm512_set1_epi32(32 * w), COUNTING), high = _mm512_add_epi32(low, SIXTEEN);
+            const __m512i low = _mm512_add_epi32(_mm512_set1_epi32(32 * w), COUNTING);
+            const __m512i high = _mm512_add_epi32(low, SIXTEEN);
             _mm512_storeu_si512(index + n, _mm512_maskz_compress_epi32((__mmask16)word, low));
             n += __builtin_popcount(word & 0xffff);
             _mm512_storeu_si512(index + n, _mm512_maskz_compress_epi32((__mmask16)(word >> 16), high));
@@ -127,7 +128,8 @@ static void NAME(linear)(const float *rows, const float *bias, const int32_t *in
     for (int64_t n = 0; n < samples; n++) {
         float *y = out + n * columns;
         begin(y + first, bias ? bias + first : NULL, last - first);
-        NAME(add_rows)(y + first, rows + first, columns, last - first, index + start[n], start[n + 1] - start[n], DEPTH);
+        NAME(add_rows)(y + first, rows + first, columns, last - first, index + start[n], start[n + 1] - start[n],
+                       DEPTH);
     }
 }
 

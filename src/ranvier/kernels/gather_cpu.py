@@ -12,8 +12,8 @@ from torch import Tensor
 from ranvier.kernels import native, pool
 from ranvier.kernels.gather_choice import Call, Kind, choose, record
 
-GRAIN = 1 << 19
-"""Additions below which a second thread costs more than it brings."""
+GRAIN = 1 << 21
+"""Additions below which a second thread costs more than it brings: one core nearly saturates the memory."""
 
 SLACK = 16
 """Entries that gather.c may write behind the last one of a list (the same number as there)."""
@@ -45,7 +45,7 @@ def linear(s: Tensor, weight: Tensor, bias: Tensor | None, path: str) -> Tensor:
     if events is None:
         return F.linear(s, weight, bias)
     rows, bias = weight.t().contiguous(), None if bias is None else bias.contiguous()
-    y = torch.empty((*s.shape[:-1], columns))
+    y = torch.empty((*s.shape[:-1], columns), dtype=s.dtype, device=s.device)
     arguments = (rows.data_ptr(), _address(bias), events.index.data_ptr(), events.start.data_ptr(), samples, columns)
     function = _library().ranvier_gather_linear  # type: ignore[union-attr]
     pieces = pool.slices(columns, grain=_grain(columns, events.count * columns))
@@ -76,7 +76,8 @@ def conv2d(
         y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)  # type: ignore[arg-type]
         return y.contiguous(memory_format=memory_format)
     rows, bias = weight.permute(2, 3, 1, 0).contiguous(), None if bias is None else bias.contiguous()
-    y = torch.empty((samples, out_channels, out_height, out_width), memory_format=memory_format)
+    shape = (samples, out_channels, out_height, out_width)
+    y = torch.empty(shape, dtype=s.dtype, device=s.device, memory_format=memory_format)
     geometry = (ctypes.c_int64 * 17)(
         samples, channels, height, width, out_channels, out_height, out_width,
         *kernel, *stride, *padding, *dilation, groups, not planes,
@@ -142,13 +143,15 @@ def _events(
 
 def _pack(s: Tensor, lists: _Lists) -> tuple[Tensor, int]:
     """Return one bit per spike, and their number: -1 where a value is neither 0 nor 1."""
-    bits = torch.empty(lists.samples * lists.pixels * lists.groups * -(-lists.channels // 32), dtype=torch.int32)
+    words = lists.samples * lists.pixels * lists.groups * -(-lists.channels // 32)
+    bits = torch.empty(words, dtype=torch.int32, device=s.device)
     return bits, _library().ranvier_gather_pack(s.data_ptr(), *lists, bits.data_ptr())  # type: ignore[union-attr]
 
 
 def _unpack(bits: Tensor, lists: _Lists, ones: int) -> _Events:
     count = lists.samples * lists.pixels * lists.groups
-    index, start = torch.empty(ones + SLACK, dtype=torch.int32), torch.empty(count + 1, dtype=torch.int64)
+    index = torch.empty(ones + SLACK, dtype=torch.int32, device=bits.device)
+    start = torch.empty(count + 1, dtype=torch.int64, device=bits.device)
     _library().ranvier_gather_unpack(  # type: ignore[union-attr]
         bits.data_ptr(), count, -(-lists.channels // 32), index.data_ptr(), start.data_ptr()
     )

@@ -3,7 +3,9 @@
  * A tile of neurons, as many as fit in UNROLL vector registers, walks through all time steps: its state never leaves the
  * registers, what the backward recomputes stays in the first cache. Vectors are the compiler's own, not intrinsics. */
 
+#ifndef UNROLL
 #define UNROLL 4
+#endif
 #define LANES (VECTOR_BYTES / (int)sizeof(REAL))
 #define TILE (UNROLL * LANES)
 #define EACH _Pragma("GCC unroll 4") for (int j = 0; j < UNROLL; j++)

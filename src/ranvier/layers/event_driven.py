@@ -66,6 +66,7 @@ def event_driven(net: nn.Module) -> nn.Module:
     carry saved by name fits both. Subclasses of the two layers, paddings given by name or filled with anything but
     zeros, and layers with hooks stay what they are.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> fast = event_driven(net)
     >>> torch.allclose(fast(torch.ones(1, 4)), net(torch.ones(1, 4)), atol=1e-6)
