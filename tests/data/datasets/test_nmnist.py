@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from ranvier.data.datasets import nmnist
+from ranvier.data.datasets import read_nmnist
 
 
 def encode(t: int, x: int, y: int, polarity: int) -> bytes:
@@ -31,7 +31,7 @@ def zipped(folder, path):
 
 
 def test_recordings_come_in_the_order_of_their_numbers_tests_last(folder):
-    recordings = nmnist(folder)
+    recordings = read_nmnist(folder)
     assert recordings.labels.tolist() == [9, 7, 3, 4]
     assert recordings.official_tests == 1
     events = recordings.events(2)
@@ -42,13 +42,13 @@ def test_recordings_come_in_the_order_of_their_numbers_tests_last(folder):
 def test_zip_and_folder_agree(folder, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("zip")
     path = zipped(folder, elsewhere / "any.zip")
-    for recordings in (nmnist(path), nmnist(elsewhere)):
+    for recordings in (read_nmnist(path), read_nmnist(elsewhere)):
         assert recordings.labels.tolist() == [9, 7, 3, 4]
-        assert all(np.array_equal(recordings.events(i).t, nmnist(folder).events(i).t) for i in range(4))
+        assert all(np.array_equal(recordings.events(i).t, read_nmnist(folder).events(i).t) for i in range(4))
 
 
 def test_damaged_recordings_name_the_file(folder):
-    recordings = nmnist(folder)
+    recordings = read_nmnist(folder)
     (folder / "Train/9/00001.bin").write_bytes(b"\0" * 7)
     with pytest.raises(ValueError, match=r"Train/9/00001\.bin: expected 5 bytes an event, got 7 bytes"):
         recordings.events(0)
@@ -63,25 +63,25 @@ def test_damaged_recordings_name_the_file(folder):
 def test_what_is_missing_is_said_with_what_to_type(tmp_path, monkeypatch):
     monkeypatch.setenv("RANVIER_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"export RANVIER_DATA=FOLDER.*--data\.root"):
-        nmnist()
+        read_nmnist()
     monkeypatch.delenv("RANVIER_DATA")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"RANVIER_DATA is not set, so \.\./shared/data was taken"):
-        nmnist()
+        read_nmnist()
     with pytest.raises(FileNotFoundError, match=r"no nmnist recordings at .*nowhere: pass --data\.root"):
-        nmnist(tmp_path / "nowhere")
+        read_nmnist(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="got 0 zip files"):
-        nmnist(tmp_path)
+        read_nmnist(tmp_path)
     (tmp_path / "bad.zip").write_bytes(b"PK no")
     with pytest.raises(ValueError, match=r"bad\.zip is not a readable zip file"):
-        nmnist(tmp_path)
+        read_nmnist(tmp_path)
     zipped(tmp_path, tmp_path / "bad.zip")
     with pytest.raises(FileNotFoundError, match="no files Train"):
-        nmnist(tmp_path)
+        read_nmnist(tmp_path)
 
 
 def test_real_recordings_agree_with_their_table(data_dir):
-    recordings = nmnist(data_dir / "nmnist")
+    recordings = read_nmnist(data_dir / "nmnist")
     with (data_dir / "nmnist" / "train1000.csv").open() as file:
         table = list(csv.DictReader(file))
     assert len(recordings) == len(table) == 1000

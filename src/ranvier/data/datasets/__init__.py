@@ -3,12 +3,24 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from ranvier.data.datasets.collate import Batch, collate
-from ranvier.data.datasets.digits import digits
+from ranvier.data.datasets.batch import Batch, collate
+from ranvier.data.datasets.digits import make_digits
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
-from ranvier.data.datasets.nmnist import nmnist
+from ranvier.data.datasets.nmnist import read_nmnist
 
-__all__ = ["DATASETS", "Batch", "Config", "FrameDataset", "Recordings", "Split", "build", "collate", "digits", "nmnist"]
+__all__ = [
+    "DATASETS",
+    "Batch",
+    "Config",
+    "FrameDataset",
+    "Recordings",
+    "Split",
+    "build",
+    "collate",
+    "make_digits",
+    "read_nmnist",
+    "split_indices",
+]
 
 
 class Config(Protocol):
@@ -33,10 +45,10 @@ class Config(Protocol):
 def _digits(root: str | None) -> Recordings:
     if root is not None:
         raise ValueError(f"the digits are generated and have no folder, got root={root!r}: leave --data.root away")
-    return digits()
+    return make_digits()
 
 
-DATASETS: dict[str, Callable[[str | None], Recordings]] = {"digits": _digits, "nmnist": nmnist}
+DATASETS: dict[str, Callable[[str | None], Recordings]] = {"digits": _digits, "nmnist": read_nmnist}
 
 
 def build(config: Config, split: Split) -> FrameDataset:

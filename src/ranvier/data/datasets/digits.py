@@ -62,7 +62,7 @@ class Digits:
 
 
 @functools.lru_cache(maxsize=1)
-def digits(*, seed: int = 0) -> Digits:
+def make_digits(*, seed: int = 0) -> Digits:
     """Return the digits of scikit-learn (8x8 pixels, 0 to 16), enlarged, moved and seen by an event camera.
 
     An image is enlarged to 34x34 by cubic interpolation, its strokes are sharpened, and the gaze follows a triangle

@@ -44,7 +44,7 @@ class NMNIST:
             raise ValueError(f"{self.names[index]}: {error}") from None
 
 
-def nmnist(root: str | Path | None = None) -> NMNIST:
+def read_nmnist(root: str | Path | None = None) -> NMNIST:
     """Find N-MNIST: `Train/<label>/<number>.bin`, and `Test` likewise, in a folder or in a zip.
 
     Args:
