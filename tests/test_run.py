@@ -55,8 +55,11 @@ def test_metrics_are_cut_and_a_broken_last_line_is_left_out(tmp_path: Path) -> N
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start_run(tmp_path, load("digits-conv-tiny"))
+    append_metrics(run, [{"step": 1}])
     file = tmp_path / "file"
     write_atomically(file, b"old")
+    before = sorted(tmp_path.iterdir())
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -66,4 +69,6 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
         write_atomically(file, b"new")
     assert failed.value.errno == errno.ENOSPC
     assert file.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(OSError, match=r"could not write metrics\.jsonl \(No space left on device\).*--resume"):
+        append_metrics(run, [{"step": 2}])

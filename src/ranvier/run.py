@@ -144,20 +144,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         _flush_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(
-            error.errno,
-            f"could not write {path.name} ({error.strerror}); the file of before is intact: "
-            "free some space, then repeat the command with --resume",
-            str(path),
-        ) from error
+        raise _not_written(path, error) from error
 
 
 def append_metrics(run: Run, lines: list[dict[str, Any]]) -> None:
-    """Append lines to `metrics.jsonl` and flush them to the disk."""
-    with open(run.path / METRICS, "a") as file:
-        file.writelines(json.dumps(line) + "\n" for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+    """Append lines to `metrics.jsonl` and flush them to the disk.
+
+    Raises:
+        OSError: they could not be written; a resumed run will cut off what was.
+    """
+    path = run.path / METRICS
+    try:
+        with open(path, "a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _not_written(path, error) from error
 
 
 def cut_metrics(run: Run, lines: int) -> None:
@@ -166,6 +169,14 @@ def cut_metrics(run: Run, lines: int) -> None:
     if path.exists():
         kept = path.read_bytes().splitlines(keepends=True)[:lines]
         write_atomically(path, b"".join(kept))
+
+
+def _not_written(path: Path, error: OSError) -> OSError:
+    text = (
+        f"could not write {path.name} ({error.strerror}); what was saved before is intact: "
+        "free some space, then repeat the command with --resume"
+    )
+    return OSError(error.errno, text, str(path))
 
 
 def _is_temporary(file: Path) -> bool:

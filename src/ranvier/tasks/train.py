@@ -73,7 +73,7 @@ def train(
 
     Raises:
         FileExistsError, ValueError: the folder holds another run, see `ranvier.run.start_run`.
-        FloatingPointError: the loss or a weight is NaN or infinite; names step, layer and last good checkpoint.
+        FloatingPointError: loss, gradient or a weight is NaN or infinite; names step, layer and last good checkpoint.
         OSError: a file could not be written; the run resumes from its last checkpoint.
     """
     if threads is not None:
