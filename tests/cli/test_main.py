@@ -248,8 +248,7 @@ def test_looking_never_imports_the_trainer(finished_run, recording):
 import sys
 from ranvier.cli import main
 run, file = sys.argv[1:]
-commands = ["info", file], ["info", run], ["recipes"], ["stream", run, file], ["audit", run, "--samples=2"], ["test", run]
-for command in commands:
+for command in (["info", file], ["info", run], ["recipes"], ["stream", run, file], ["audit", run], ["test", run]):
     assert main(command) == 0, command
     assert "pytorch_lightning" not in sys.modules, command
 import os

@@ -86,8 +86,8 @@ def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dic
         f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
         "constants": f"{cost.energy.mac} pJ a multiply-accumulate, {cost.energy.accumulate} pJ an accumulate (45 nm, "
         f"Horowitz 2014); the membranes, left out as in published tables: {energy(cost.membrane_pj)}",
-        "memory": f"weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, {memory(whole)} for a "
-        f"recording at once",
+        "memory": f"weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, {memory(whole)} for "
+        "a recording at once",
         "latency of a step": f"{seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; "
         + (f"sum of weight rows in {', '.join(gathered)}" if gathered else "every layer chose its dense way")
         + ")",
