@@ -12,8 +12,19 @@ def held_out(run: Run, *, count: int = 64) -> datasets.Batch:
     Raises:
         ValueError: `count` is below 1.
     """
+    dataset = datasets.build(run.config.data, "test")
+    return datasets.collate([dataset[i] for i in spread(len(dataset), count)])
+
+
+def spread(total: int, count: int) -> list[int]:
+    """Return `count` of the numbers 0 to `total` - 1, evenly spread: a set may be sorted by class.
+
+    >>> spread(100, 3)
+    [0, 50, 99]
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
     if count < 1:
         raise ValueError(f"expected at least 1 sample, got {count}")
-    dataset = datasets.build(run.config.data, "test")
-    chosen = torch.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().long().tolist()
-    return datasets.collate([dataset[i] for i in chosen])
+    return torch.linspace(0, total - 1, min(count, total)).round().long().tolist()

@@ -185,6 +185,7 @@ def test_report(finished_run, capsys):
         (["report", "absent"], "no run at absent"),
         (["stream", "absent", "absent.raw"], "no run at absent"),
         (["stream", "absent", "absent.raw", "--threads", "0"], "--threads of 1 or more"),
+        (["stream", "absent", "absent.raw", "--chunk", "0"], "--chunk of 1 or more"),
         (["audit", "absent", "--threads", "0"], "--threads of 1 or more"),
     ],
 )
@@ -193,6 +194,12 @@ def test_bad_input_is_one_line(command, complaint, capsys):
     shown = capsys.readouterr().err
     assert complaint in shown
     assert shown.count("\n") == 1
+
+
+def test_a_silent_header_is_answered_in_the_words_of_the_command_line(tmp_path, capsys):
+    (tmp_path / "events.csv").write_text("0,1,1,1\n")
+    assert main(["info", str(tmp_path / "events.csv")]) == USAGE
+    assert capsys.readouterr().err.endswith("(here: --sensor WIDTH HEIGHT)\n")
 
 
 def test_a_wrong_device_is_named(finished_run, capsys):

@@ -88,7 +88,9 @@ def _message(error: Exception) -> str:
     # What the system raises has its path and its reason apart; our own errors are sentences.
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error) or type(error).__name__
+    message = str(error) or type(error).__name__
+    # The reader of files speaks to programs.
+    return message + " (here: --sensor WIDTH HEIGHT)" if "sensor=(" in message else message
 
 
 def _of_the_machine(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from ranvier.cli.options import Threads, call, console
 from ranvier.quantity import seconds
 
 RECIPE = "digits-conv"
+LOOKED_AT = 64
 MARK = ".ranvier-demo"
 DEFAULT = Path("runs/demo")
 
@@ -37,8 +38,8 @@ def demo(*, run: Path = DEFAULT, threads: Threads = None) -> int:
             (run / MARK).touch()
     if code:
         return code
-    out.print("\n[bold]2  stream[/]  one held-out recording, step by step, with carried memory")
-    recording = _write_recording(run)
+    recording, digit = _write_recording(run)
+    out.print(f"\n[bold]2  stream[/]  a held-out recording of {digit}, step by step, with carried memory")
     from ranvier.cli import audit, stream
 
     stream.stream(run, recording)
@@ -65,16 +66,21 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _write_recording(folder: Path) -> Path:
-    """Write the first held-out recording of the run as an event file."""
+def _write_recording(folder: Path) -> tuple[Path, str]:
+    """Write the held-out recording that the run was least sure of at first; return the file and what it shows."""
     from ranvier.data import datasets
     from ranvier.data.formats import write_npz
+    from ranvier.report.samples import look
     from ranvier.run import open_run
+    from ranvier.samples import held_out, spread
 
-    dataset = datasets.build(open_run(folder).config.data, "test")
+    finished = open_run(folder)
+    dataset = datasets.build(finished.config.data, "test")
+    batch = held_out(finished, count=LOOKED_AT)
+    hardest = look(finished.net(), batch.x, batch.target).hardest()
     path = folder / "recording.npz"
-    write_npz(path, dataset.events(0))
-    return path
+    write_npz(path, dataset.events(spread(len(dataset), LOOKED_AT)[hardest]))
+    return path, finished.config.task.classes[int(batch.target[hardest])]
 
 
 def run(arguments: list[str]) -> int:

@@ -50,10 +50,14 @@ def stream(
         threads: torch threads.
         json: one line of JSON for each chunk, and one at the end.
     """
+    import torch
+
     from ranvier.data.formats import open_events
     from ranvier.run import open_run
     from ranvier.stream import stream, windows
 
+    if chunk < 1:
+        raise ValueError(f"expected --chunk of 1 or more, got {chunk}")
     use_threads(threads)
     opened = open_run(run)
     config = opened.config
@@ -69,6 +73,9 @@ def stream(
     frames = windows(
         recording, window_us=config.data.window_us, chunk=chunk, steps=wanted, start_us=_start(recording, config.data)
     )
+    with torch.inference_mode():
+        # The first call of a network allocates and chooses its algorithms: no camera would wait for that.
+        net(torch.zeros(chunk, 1, config.model.in_channels, height, width, device=device))
     answers = stream(net, ((t, x.to(device)) for t, x in frames))
     summary = _Summary(config.task.classes)
     if json:
