@@ -38,7 +38,7 @@ def test_the_run_folder_is_complete(recipe: Recipe, folder: Path) -> None:
     assert names == {"config.json", "environment.json", METRICS, CHECKPOINT, WEIGHTS, RESULT}
     run = open_run(folder)
     assert run.config == recipe
-    assert [(line["epoch"], line["split"]) for line in run.metrics] == [(0, "train")]
+    assert [(line["epoch"], line["split"]) for line in run.metrics] == [(0, "train"), (0, "val")]
     assert set(run.metrics[0]) == {"epoch", "step", "split", "loss", "accuracy", "seconds"}
     assert run.result["classes"] == list(recipe.task.classes)
     counts = torch.tensor(run.result["confusion"])
@@ -74,7 +74,7 @@ def test_bfloat16_trains(recipe: Recipe, folder: Path, tmp_path: Path) -> None:
     run = train(with_train(recipe, precision="bfloat16"), tmp_path / "run", progress=False)
     kept = load_file(run.path / WEIGHTS)
     assert all(tensor.dtype != torch.bfloat16 for tensor in kept.values())
-    assert run.metrics[-1]["loss"] == pytest.approx(open_run(folder).metrics[-1]["loss"], rel=0.05)
+    assert run.metrics[0]["loss"] == pytest.approx(open_run(folder).metrics[0]["loss"], rel=0.05)
 
 
 def test_a_finished_run_is_returned_as_it_is(recipe: Recipe, folder: Path) -> None:
@@ -168,14 +168,15 @@ def test_two_processes_do_not_train_in_one_folder(recipe: Recipe, folder: Path) 
         os.close(descriptor)
 
 
-def test_progress_without_a_terminal_is_one_line_an_epoch(
+def test_progress_without_a_terminal_is_one_line_a_measurement(
     recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train(with_train(recipe, epochs=2), tmp_path / "run")
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert [line.split("  ")[0] for line in shown.err.splitlines()] == ["epoch 1/2", "epoch 2/2"]
-    assert len(run.metrics) == 2
+    starts = [" ".join(line.split()[:3]) for line in shown.err.splitlines()]
+    assert starts == ["epoch 1/2 train", "epoch 1/2 val", "epoch 2/2 train", "epoch 2/2 val"]
+    assert len(run.metrics) == 4
 
 
 def test_the_environment_is_written_down(folder: Path) -> None:

@@ -2,16 +2,21 @@
 
 from dataclasses import replace
 
-from ranvier.recipes.recipe import ConvClassifier, EventFrames, Recipe, Train
+from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Recipe, Train
 
 
 def nmnist_conv() -> Recipe:
-    """Handwritten digits seen by a real event camera (N-MNIST, 1,000 recordings): three spiking convolutions."""
+    """Handwritten digits seen by a real event camera (N-MNIST, 1,000 recordings): three spiking convolutions.
+
+    Frames of 30 ms cost half as much again as these of 50 ms and were not more accurate (one fold). bfloat16 saves a
+    third of the time on a processor that has instructions for it; elsewhere type --train.precision float32.
+    """
     return Recipe(
         name="nmnist-conv",
-        data=EventFrames(name="nmnist", window_us=50_000, steps=6),
-        model=ConvClassifier(),
-        train=Train(epochs=100),
+        data=EventFrames(name="nmnist"),
+        model=ConvClassifier(channels=(32, 64, 128), dropout=0.3),
+        task=Classify(label_smoothing=0.05),
+        train=Train(epochs=60, weight_decay=0.05, precision="bfloat16"),
     )
 
 
@@ -19,7 +24,10 @@ def nmnist_conv_tiny() -> Recipe:
     """The same on narrow layers for one epoch: a smoke test, not an experiment."""
     base = nmnist_conv()
     return replace(
-        base, name="nmnist-conv-tiny", model=replace(base.model, channels=(2, 4)), train=replace(base.train, epochs=1)
+        base,
+        name="nmnist-conv-tiny",
+        model=replace(base.model, channels=(2, 4), dropout=0.0),
+        train=replace(base.train, epochs=1, precision="float32"),
     )
 
 
@@ -27,7 +35,7 @@ def digits_conv() -> Recipe:
     """The digits of scikit-learn moved before the simulated event camera: the demo, needs no download."""
     return Recipe(
         name="digits-conv",
-        data=EventFrames(name="digits", window_us=50_000, steps=6),
+        data=EventFrames(name="digits"),
         model=ConvClassifier(),
         train=Train(epochs=10),
     )

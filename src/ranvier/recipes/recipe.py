@@ -18,9 +18,9 @@ class EventFrames:
     """nmnist: the real recordings; digits: scikit-learn's digits moved before the simulated camera"""
     root: str | None = None
     """folder or zip of the recordings; default: where the data set is usually found"""
-    window_us: int = 30_000
+    window_us: int = 50_000
     """width of one frame in microseconds"""
-    steps: int = 10
+    steps: int = 6
     """frames a recording; what comes later is cut"""
     fold: int = 0
     """which fifth of the recordings is held out for the test, 0..4"""

@@ -104,6 +104,7 @@ class Training(pl.LightningModule):
         self.run = run
         self.recipe = run.config
         self.samples = datasets.build(self.recipe.data, "train")
+        self.validation = held_out(self.recipe, "val")
         self.per_epoch = -(-len(self.samples) // self.recipe.train.batch_size)
         self.steps = self.per_epoch * self.recipe.train.epochs
         self.step = 0
@@ -195,13 +196,11 @@ class Training(pl.LightningModule):
             self.save()
 
     def _end_epoch(self) -> None:
-        means = {"train": self.tally.means()}
-        if self.recipe.train.select == "best":
-            found = measure(self.net, held_out(self.recipe, "val"), self.recipe.task, device=self.device)
-            means["val"] = {"loss": found["loss"], "accuracy": found["accuracy"]}
-            if found["accuracy"] > self.best_accuracy:
-                self.best_accuracy = found["accuracy"]
-                self.best = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        found = measure(self.net, self.validation, self.recipe.task, device=self.device)
+        means = {"train": self.tally.means(), "val": {"loss": found["loss"], "accuracy": found["accuracy"]}}
+        if self.recipe.train.select == "best" and found["accuracy"] > self.best_accuracy:
+            self.best_accuracy = found["accuracy"]
+            self.best = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
         seconds = round(time.monotonic() - self.clock, 3)
         at = {"epoch": self.step // self.per_epoch - 1, "step": self.step}
         lines = [{**at, "split": split, **values, "seconds": seconds} for split, values in means.items()]
