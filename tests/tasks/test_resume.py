@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tasks import kill
 
 from ranvier.data import datasets
 from ranvier.recipes import Recipe, load
 from ranvier.run import CHECKPOINT, METRICS, RESULT, WEIGHTS, open_run
 from ranvier.tasks.checkpoint import Checkpoint
+from tests.tasks import kill
 
 EPOCHS, EVERY = 2, 3
 

@@ -53,10 +53,10 @@ def test_damaged_recordings_name_the_file(folder):
     with pytest.raises(ValueError, match=r"Train/9/00001\.bin: expected 5 bytes an event, got 7 bytes"):
         recordings.events(0)
     (folder / "Train/9/00001.bin").write_bytes(encode(5, 34, 0, 0))
-    with pytest.raises(ValueError, match=r"00001\.bin: event 0 at .*outside the 34x34 sensor"):
+    with pytest.raises(ValueError, match=r"00001\.bin: event 0 is at .*outside the 34x34 sensor"):
         recordings.events(0)
     (folder / "Train/9/00001.bin").write_bytes(encode(5, 0, 0, 0) + encode(4, 0, 0, 0))
-    with pytest.raises(ValueError, match=r"00001\.bin: time runs backwards at event 1"):
+    with pytest.raises(ValueError, match=r"00001\.bin: event 1 runs backwards in time"):
         recordings.events(0)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranvier.data.events import Events
+from ranvier.data.formats.nmnist import decode
 from ranvier.data.root import find
 
 _PATH = re.compile(r"(?:^|/)(Train|Test)/([0-9])/([0-9]+)\.bin$")
@@ -38,8 +39,11 @@ class NMNIST:
             ValueError: the file is damaged; the message names it and the event.
         """
         file = self.files[index]
+        raw = file if isinstance(file, bytes) else file.read_bytes()
         try:
-            return _decode(file if isinstance(file, bytes) else file.read_bytes(), self.sensor)
+            if len(raw) % 5:
+                raise ValueError(f"expected 5 bytes an event, got {len(raw)} bytes: the file is cut short")
+            return Events.of(*decode(raw), self.sensor)
         except ValueError as error:
             raise ValueError(f"{self.names[index]}: {error}") from None
 
@@ -86,12 +90,3 @@ def read_nmnist(root: str | Path | None = None) -> NMNIST:
 def _in_order(names: list[str]) -> list[tuple[str, re.Match[str]]]:
     matches = [(name, match) for name in names if (match := _PATH.search(name))]
     return sorted(matches, key=lambda found: (found[1][1] == "Test", int(found[1][3])))
-
-
-def _decode(raw: bytes, sensor: tuple[int, int]) -> Events:
-    """Read 5 bytes an event: x, y, then the polarity in the highest of 24 bits and microseconds in the others."""
-    if len(raw) % 5:
-        raise ValueError(f"expected 5 bytes an event, got {len(raw)} bytes: the file is cut short")
-    x, y, high, middle, low = np.frombuffer(raw, np.uint8).reshape(-1, 5).T
-    t = (high & np.int64(0x7F)) << 16 | middle.astype(np.int64) << 8 | low
-    return Events.of(t, x, y, high >> 7, sensor)

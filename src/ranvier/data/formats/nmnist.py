@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranvier.data.events import Events
 from ranvier.data.formats.source import BLOCK, Block, Source, read_exactly, whole_records
@@ -25,14 +26,17 @@ def open_nmnist(path: Path, sensor: tuple[int, int] | None) -> Source:
         with path.open("rb") as file:
             for first in range(0, count, BLOCK):
                 n = min(BLOCK, count - first)
-                raw = np.frombuffer(read_exactly(file, path, 5 * n), np.uint8).reshape(n, 5)
-                x, y, high, middle, low = raw.T
-                t = (high & 0x7F).astype(np.int64) << 16 | middle.astype(np.int64) << 8 | low
-                yield Block(
-                    t, x.astype(np.uint16), y.astype(np.uint16), high >> 7, range(5 * first, 5 * (first + n), 5)
-                )
+                t, x, y, polarity = decode(read_exactly(file, path, 5 * n))
+                yield Block(t, x, y, polarity, range(5 * first, 5 * (first + n), 5))
 
     return Source("nmnist", sensor, blocks)
+
+
+def decode(raw: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8]]:
+    """Return t, x, y and polarity of whole events, 5 bytes each."""
+    x, y, high, middle, low = np.frombuffer(raw, np.uint8).reshape(-1, 5).T
+    t = (high & 0x7F).astype(np.int64) << 16 | middle.astype(np.int64) << 8 | low
+    return t, x.astype(np.uint16), y.astype(np.uint16), (high >> 7).astype(np.uint8)
 
 
 def write_nmnist(path: Path | str, events: Events) -> None:
