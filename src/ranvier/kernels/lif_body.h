@@ -227,39 +227,28 @@ INLINE VEC FN(decaying_exp)(VEC y) {
     return (1 + r * (1 + r * p)) * (VEC)((__builtin_convertvector(n, MASK) + 127) << 23);
 }
 
-/* g = ds/du of a row: the table of surrogate.py. */
-static NOINLINE void FN(surrogate)(int kind, int width, const VEC *u, const VEC *theta, REAL b, VEC *g) {
-    const VEC zero = {0};
+/* ds/du of a vector: the table of surrogate.py. */
+INLINE VEC FN(slope)(const int kind, VEC u, VEC theta, REAL b, REAL tanh_peak) {
+    const VEC zero = {0}, z = u - theta;
     switch (kind) {
-        case TRIANGLE:
-            for (int i = 0; i < width; i++) {
-                VEC rest = 1 - b * FN(abs)(u[i] - theta[i]);
-                g[i] = FN(where)(rest > 0, b * rest, zero);
-            }
-            return;
+        case TRIANGLE: {
+            VEC rest = 1 - b * FN(abs)(z);
+            return FN(where)(rest > 0, b * rest, zero);
+        }
         case RECTANGLE:
-            for (int i = 0; i < width; i++)
-                g[i] = FN(where)(FN(abs)(u[i] - theta[i]) < (REAL)0.5 / b, FN(all)(b), zero);
-            return;
-        case ATAN:
-            for (int i = 0; i < width; i++) {
-                VEC z = (REAL)1.57079632679489661923 * b * (u[i] - theta[i]);
-                g[i] = b / 2 / (1 + z * z);
-            }
-            return;
-        case SIGMOID:
-            for (int i = 0; i < width; i++) {
-                VEC e = FN(decaying_exp)(b * FN(abs)(u[i] - theta[i]));
-                g[i] = b * e / ((1 + e) * (1 + e));
-            }
-            return;
+            return FN(where)(FN(abs)(z) < (REAL)0.5 / b, FN(all)(b), zero);
+        case ATAN: {
+            VEC scaled = (REAL)1.57079632679489661923 * b * z;
+            return b / 2 / (1 + scaled * scaled);
+        }
+        case SIGMOID: {
+            VEC e = FN(decaying_exp)(b * FN(abs)(z));
+            return b * e / ((1 + e) * (1 + e));
+        }
         default: {
-            const REAL peak = (REAL)(2 * b / tanh((double)b / 2));
-            for (int i = 0; i < width; i++) {
-                VEC e = FN(decaying_exp)(2 * b * FN(abs)(u[i] - theta[i]));
-                MASK inside = (u[i] > 0) & (u[i] < 1);
-                g[i] = FN(where)(inside, peak * e / ((1 + e) * (1 + e)), zero);
-            }
+            VEC e = FN(decaying_exp)(2 * b * FN(abs)(z));
+            MASK inside = (u > 0) & (u < 1);
+            return FN(where)(inside, tanh_peak * e / ((1 + e) * (1 + e)), zero);
         }
     }
 }
@@ -275,38 +264,38 @@ typedef struct {
 } FN(gradients);
 
 /* One step backwards of a row. gs and gu come in (gu may be null), gx goes out; k holds step t as recomputed. */
-INLINE void FN(step_back)(int width, const call *c, const FN(parameters) * p, const FN(chunk) * k, int t, const VEC *theta,
-                          const VEC *g, FN(gradients) * d, const LOOSE *gs, const LOOSE *gu, LOOSE *gx, int stream,
-                          const int soft, const int adaptive, const int parameters, const int scalar) {
+INLINE void FN(step_back)(int width, const call *c, const FN(parameters) * p, const FN(chunk) * k, int t, FN(gradients) * d,
+                          const LOOSE *gs, const LOOSE *gu, LOOSE *gx, const int kind, const int adaptive,
+                          const int parameters, const int scalar) {
     const int64_t options = c->options;
-    const int leak_last = (options & LEAK_LAST) != 0;
-    const MASK at = options & STRICT ? (MASK){0} : ~(MASK){0};
+    const int leak_last = (options & LEAK_LAST) != 0, stream = FN(streams)(c, gx);
+    const MASK at = options & STRICT ? (MASK){0} : ~(MASK){0}, soft = options & SOFT ? ~(MASK){0} : (MASK){0};
     const VEC v_reset = FN(all)((REAL)c->constants[V_RESET]), sign = FN(all)(options & NEGATIVE ? -1 : 1);
+    const REAL b = (REAL)c->constants[TEMPERATURE], tanh_peak = kind == TANH ? (REAL)(2 * b / tanh((double)b / 2)) : 0;
     const REAL through_time = options & SPATIAL ? 0 : 1, through_reset = options & (DETACHED | SPATIAL) ? 0 : 1;
     /* With the leak last, the cut of "spatial" lies inside this step; else before it. */
     const REAL after = leak_last ? through_time : 1, before = leak_last ? 1 : through_time;
-    const VEC *leak_in = p->leak_in, *leak_out = p->leak_out, *gain = p->of[GAIN].v;
+    const VEC *leak_in = p->leak_in, *leak_out = p->leak_out, *gain = p->of[GAIN].v, *threshold = p->of[THRESHOLD].v;
     const VEC *beta = p->of[BETA].v, *rho = p->of[RHO].v;
     VEC *restrict gv = d->v.v, *restrict ga = d->a.v;
-    VEC out = leak_out[0], times = gain[0], in_before = before * leak_in[0], out_after = after * leak_out[0];
+    VEC out = leak_out[0], times = gain[0], theta = threshold[0];
+    VEC in_before = before * leak_in[0], out_after = after * leak_out[0];
     for (int i = 0; i < width; i++) {
         if (!scalar) {
-            out = leak_out[i], times = gain[i];
+            out = leak_out[i], times = gain[i], theta = threshold[i];
             in_before = before * leak_in[i], out_after = after * out;
         }
-        VEC u = k->u[t].v[i], in = gv[i], level = theta[i];
+        VEC u = k->u[t].v[i], in = gv[i], level = theta;
+        if (adaptive) level = theta + beta[i] * k->a[t].v[i];
         MASK fired = (u > level) | ((u == level) & at);
-        VEC passed = soft ? in : (VEC)((MASK)in & ~fired); /* what the reset lets through to the membrane */
-        VEC toward = v_reset - out * u;
-        if (soft) toward = -level;
-        VEC ds = gs[i] + through_reset * in * toward;
+        VEC passed = (VEC)((MASK)in & ~(fired & ~soft)); /* what the reset lets through to the membrane */
+        VEC ds = gs[i] + through_reset * in * FN(where)(soft, -level, v_reset - out * u);
         if (adaptive) ds = ds + sign * ga[i];
-        VEC e = ds * g[i], du = passed * out_after + e;
+        VEC e = ds * FN(slope)(kind, u, level, b, tanh_peak), du = passed * out_after + e;
         if (gu) du = du + gu[i];
         FN(put)(gx + i, times * du, stream);
         if (parameters) {
-            VEC dtheta = -e;
-            if (soft) dtheta = dtheta - after * (VEC)((MASK)in & fired);
+            VEC dtheta = -e - after * (VEC)((MASK)in & fired & soft);
             d->sum[DECAY].v[i] += leak_last ? passed * u : du * k->v[t].v[i];
             d->sum[GAIN].v[i] += du * k->x[t].v[i];
             d->sum[THRESHOLD].v[i] += dtheta;
@@ -339,11 +328,11 @@ static void FN(flush)(const call *c, FN(gradients) * d, int64_t slice, int64_t f
 }
 
 INLINE void FN(backward_block)(const call *c, int64_t slice, int64_t first, int64_t stop, int n, const FN(parameters) * p,
-                               FN(chunk) * k, FN(gradients) * d, const int soft, const int adaptive,
+                               FN(chunk) * k, FN(gradients) * d, const int kind, const int adaptive,
                                const int parameters, const int scalar) {
     const int64_t storage = c->storage, size = c->size;
     const int width = (n + LANES - 1) / LANES;
-    FN(row) v, a, g, level, x_row, gs_row, gu_row, gx_row, zero = {0};
+    FN(row) v, a, x_row, gs_row, gu_row, gx_row, zero = {0};
     FN(load_state)(c->grad_v, first, n, &d->v);
     if (adaptive) FN(load_state)(c->grad_a, first, n, &d->a);
     for (int64_t from = (c->steps - 1) / CHUNK * CHUNK; from >= 0 && c->steps > 0; from -= CHUNK) {
@@ -364,24 +353,18 @@ INLINE void FN(backward_block)(const call *c, int64_t slice, int64_t first, int6
         }
         for (int t = steps - 1; t >= 0; t--) {
             const int64_t step = from + t;
-            const LOOSE *gs = (const LOOSE *)zero.r, *gu = 0;
+            const LOOSE *gs = (const LOOSE *)zero.r;
             if (c->grad_s) {
                 FN(look_ahead)(c, from, steps, turns, turns - 1 - t, first, stop, n);
                 gs = FN(load)(storage, c->grad_s, step * c->grad_s_stride + first, n, &gs_row);
             }
-            if (c->grad_v_seq) gu = FN(load)(storage, c->grad_v_seq, step * c->grad_v_seq_stride + first, n, &gu_row);
-            const VEC *theta = p->of[THRESHOLD].v;
-            if (adaptive) {
-                for (int i = 0; i < width; i++) level.v[i] = theta[i] + p->of[BETA].v[i] * k->a[t].v[i];
-                theta = level.v;
-            }
-            FN(surrogate)((int)(c->options >> SURROGATE_SHIFT), width, k->u[t].v, theta, (REAL)c->constants[TEMPERATURE], g.v);
             LOOSE *gx = FN(target)(storage, c->grad_x, step * size + first, n, &gx_row);
-            const int stream = FN(streams)(c, gx);
-            if (UNLIKELY(gu != 0))
-                FN(step_back)(width, c, p, k, t, theta, g.v, d, gs, gu, gx, stream, soft, adaptive, parameters, scalar);
-            else
-                FN(step_back)(width, c, p, k, t, theta, g.v, d, gs, 0, gx, stream, soft, adaptive, parameters, scalar);
+            if (UNLIKELY(c->grad_v_seq != 0)) {
+                const LOOSE *gu = FN(load)(storage, c->grad_v_seq, step * c->grad_v_seq_stride + first, n, &gu_row);
+                FN(step_back)(width, c, p, k, t, d, gs, gu, gx, kind, adaptive, parameters, scalar);
+            } else {
+                FN(step_back)(width, c, p, k, t, d, gs, 0, gx, kind, adaptive, parameters, scalar);
+            }
             FN(finish)(storage, c->grad_x, step * size + first, n, gx, &gx_row);
         }
         if (c->grad_parameters) FN(flush)(c, d, slice, first, n);
@@ -390,7 +373,8 @@ INLINE void FN(backward_block)(const call *c, int64_t slice, int64_t first, int6
     if (adaptive) FN(store_state)(c->grad_a0, first, n, &d->a);
 }
 
-static void FN(lif_backward)(const call *c, int64_t slice, int64_t start, int64_t stop) {
+/* All blocks of a slice. A switch names the constants so that each combination that occurs is a loop of its own. */
+INLINE void FN(backward_blocks)(const call *c, int64_t slice, int64_t start, int64_t stop, const int kind) {
     FN(parameters) p;
     FN(chunk) k;
     FN(gradients) d;
@@ -399,19 +383,22 @@ static void FN(lif_backward)(const call *c, int64_t slice, int64_t start, int64_
     for (int64_t first = start; first < stop; first += BLOCK) {
         int n = stop - first < BLOCK ? (int)(stop - first) : BLOCK;
         if (c->channels > 1) FN(fill)(c, &p, first, n);
-        const int kind = c->options & ADAPTIVE ? 4 : c->grad_parameters ? 2 : 0;
-        const int soft = c->options & SOFT ? 1 : 0;
-#define BLOCK_BACK(soft, adaptive, parameters, scalar) \
-    FN(backward_block)(c, slice, first, stop, n, &p, &k, &d, soft, adaptive, parameters, scalar); break
-        switch (kind | soft) {
-            case 0: if (c->channels == 1) { BLOCK_BACK(0, 0, 0, 1); } BLOCK_BACK(0, 0, 0, 0);
-            case 1: if (c->channels == 1) { BLOCK_BACK(1, 0, 0, 1); } BLOCK_BACK(1, 0, 0, 0);
-            case 2: BLOCK_BACK(0, 0, 1, 0);
-            case 3: BLOCK_BACK(1, 0, 1, 0);
-            case 4: BLOCK_BACK(0, 1, 1, 0);
-            default: BLOCK_BACK(1, 1, 1, 0);
-        }
-#undef BLOCK_BACK
+        if (c->options & ADAPTIVE)
+            FN(backward_block)(c, slice, first, stop, n, &p, &k, &d, kind, 1, 1, 0);
+        else if (c->grad_parameters || c->channels > 1)
+            FN(backward_block)(c, slice, first, stop, n, &p, &k, &d, kind, 0, 1, 0);
+        else
+            FN(backward_block)(c, slice, first, stop, n, &p, &k, &d, kind, 0, 0, 1);
+    }
+}
+
+static void FN(lif_backward)(const call *c, int64_t slice, int64_t start, int64_t stop) {
+    switch (c->options >> SURROGATE_SHIFT) {
+        case TRIANGLE: FN(backward_blocks)(c, slice, start, stop, TRIANGLE); break;
+        case RECTANGLE: FN(backward_blocks)(c, slice, start, stop, RECTANGLE); break;
+        case ATAN: FN(backward_blocks)(c, slice, start, stop, ATAN); break;
+        case SIGMOID: FN(backward_blocks)(c, slice, start, stop, SIGMOID); break;
+        default: FN(backward_blocks)(c, slice, start, stop, TANH);
     }
 #ifdef RANVIER_X86
     if (c->stream) _mm_sfence();
