@@ -48,7 +48,7 @@ def outputs_and_gradients(arguments: tuple, options: dict, *, in_reference: bool
     loss = sum((0 * leaf).sum() for leaf in leaves)  # an empty sequence has a gradient too: zero
     for seed, tensor in enumerate(found):
         weight = torch.randn(tensor.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        loss = loss + (tensor * weight).sum()
+        loss = loss + (tensor * weight.to(tensor.device)).sum()
     return found, list(torch.autograd.grad(loss, leaves, materialize_grads=True))
 
 

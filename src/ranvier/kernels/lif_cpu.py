@@ -137,7 +137,16 @@ def _pieces(steps: int, size: int) -> list[tuple[int, int]]:
 
 
 def _geometry(x: Tensor, channels: int, options: int, state: torch.dtype, *strides: int) -> tuple[int, ...]:
-    return (x.shape[0], step_size(x), channels, channel_run(x, channels), options, _STORAGE[x.dtype], state.itemsize, *strides)
+    return (
+        x.shape[0],
+        step_size(x),
+        channels,
+        channel_run(x, channels),
+        options,
+        _STORAGE[x.dtype],
+        state.itemsize,
+        *strides,
+    )
 
 
 def _address(tensor: Tensor | None) -> int:

@@ -20,6 +20,9 @@ VECTOR_BYTES = 16
 GROUP = 8
 """Steps that the forward loads together; divides `CHUNK`, so that a checkpoint falls between two groups."""
 
+PART = 32
+"""Steps that the backward unrolls; divides `CHUNK`."""
+
 REGISTERS = 64
 """Registers of a thread that the backward may fill with what it recomputes."""
 
@@ -81,7 +84,7 @@ def forward(
         return s, v_out, a_out, v_seq, checkpoints
     parameters, channels, common = _common(tensors, x, state)
     group = min(GROUP, 1 << max(steps - 1, 0).bit_length())
-    block = _block(x, registers=GROUP * VECTOR_BYTES // 4, kept=group)
+    block = _block(x, kept=0)
     with torch.cuda.device_of(x):
         kernels.forward[(-(-size // block),)](
             x, laid_out(v, strides), laid_out(a, strides), *parameters,
@@ -124,9 +127,9 @@ def backward(
     if size == 0:
         return grad_x, grad_v0, grad_a0, grad_parameters
     wanted = [k for k, p in enumerate(tensors) if opt.parameter_gradients and p is not None and (k < 3 or opt.adaptive)]
-    chunk = min(steps, CHUNK)
-    kept = chunk * (1 + (1 in wanted) + opt.adaptive) * state.itemsize // 4  # the gradient of gain keeps x too
-    block = _block(x, registers=REGISTERS, kept=kept)
+    part = min(steps, PART)
+    kept = part * (1 + (1 in wanted) + opt.adaptive) * state.itemsize // 4  # the gradient of gain keeps x too
+    block = _block(x, kept=kept)
     # Sums of neighbours in one channel, then of all neighbourhoods: no atomics, so the gradient is deterministic.
     run = channel_run(x, channels)
     together = min(block, run & -run) if channels > 1 else block
@@ -142,11 +145,13 @@ def backward(
             steps, size, x.stride(0), 0 if grad_s is None else grad_s.stride(0),
             0 if grad_v_seq is None else grad_v_seq.stride(0), channels, run, groups,
             OPTIONS=int(options) & _BACKWARD, SURROGATE=opt.surrogate, SUMS=sum(1 << k for k in wanted), RUN=together,
-            STEPS=chunk, GROUP=GROUP, CHUNKED=steps > CHUNK, RAGGED=steps > CHUNK and steps % CHUNK > 0, BLOCK=block, **common,
+            STEPS=part, GROUP=GROUP, CHUNK=CHUNK, PARTED=steps > part, RAGGED=steps > part and steps % part > 0,
+            BLOCK=block, **common,
         )  # fmt: skip
     if wanted:
         by_channel = sums.view(len(wanted), -1, channels, run // together if channels > 1 else 1)
-        grad_parameters[wanted] = by_channel.sum((1, 3), dtype=torch.float64).to(state)
+        for k, gradient in zip(wanted, by_channel.sum((1, 3), dtype=torch.float64), strict=True):
+            grad_parameters[k] = gradient
     return grad_x, grad_v0, grad_a0, grad_parameters
 
 
@@ -171,9 +176,9 @@ def _common(
     )
 
 
-def _block(x: Tensor, *, registers: int, kept: int) -> int:
+def _block(x: Tensor, *, kept: int) -> int:
     """Return the neurons of a program: as many a thread as one load brings, unless `kept` registers for each forbid."""
     neurons = VECTOR_BYTES // x.element_size()
-    while neurons > 1 and (neurons * kept > registers or step_size(x) < neurons * FULL_GPU):
+    while neurons > 1 and (neurons * kept > REGISTERS or step_size(x) < neurons * FULL_GPU):
         neurons //= 2
     return neurons * WARPS * 32

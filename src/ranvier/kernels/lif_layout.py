@@ -1,4 +1,4 @@
-"""Memory order for the `lif` op: a neuron is elementwise, so any dense step will do if all tensors share its strides."""
+"""Memory order for the `lif` op: it is elementwise, so any dense step will do if all tensors share its strides."""
 
 import torch
 from torch import Tensor
@@ -38,4 +38,6 @@ def sequence_laid_out(tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor
     """Return a sequence whose steps are in the memory order of x; its steps may lie anywhere."""
     if tensor is None or tensor.stride()[1:] == strides:
         return tensor
-    return torch.empty_strided(tensor.shape, (step_size(tensor), *strides), dtype=tensor.dtype, device=tensor.device).copy_(tensor)
+    return torch.empty_strided(
+        tensor.shape, (step_size(tensor), *strides), dtype=tensor.dtype, device=tensor.device
+    ).copy_(tensor)

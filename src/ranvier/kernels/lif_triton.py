@@ -1,8 +1,8 @@
 """The `lif` op in Triton: a program owns a block of neurons and walks through all time steps, the state in registers.
 
-lif.py states the equations, lif.c is the same algorithm, lif_cuda.py launches. The spikes equal the reference bit for bit
-if nothing is contracted (`enable_fp_fusion=False`). Memory traffic is the only cost, counted in passes over an array of
-the size of x: the forward reads x and writes s (2); the backward reads x and grad_s and writes grad_x (3).
+lif.py states the equations, lif.c is the same algorithm, lif_cuda.py launches. The spikes equal the reference bit for
+bit if nothing is contracted (`enable_fp_fusion=False`). Memory traffic is the only cost, counted in passes over an
+array of the size of x: the forward reads x and writes s (2); the backward reads x and grad_s and writes grad_x (3).
 """
 
 import triton
@@ -54,20 +54,7 @@ def _inside(n, size, row, steps, RAGGED: tl.constexpr):
 
 @triton.jit
 def _load(pointer, offset, mask, BLOCK: tl.constexpr, STATE: tl.constexpr):
-    if pointer is None:
-        values = tl.zeros([BLOCK], STATE)
-    else:
-        values = tl.load(pointer + offset, mask, other=0.0).to(STATE)
-    return values
-
-
-@triton.jit
-def _membrane(x, v, decay, gain, OPTIONS: tl.constexpr):
-    if LEAK_LAST & OPTIONS:
-        u = v + gain * x
-    else:
-        u = decay * v + gain * x
-    return u
+    return tl.zeros([BLOCK], STATE) if pointer is None else tl.load(pointer + offset, mask, other=0.0).to(STATE)
 
 
 @triton.jit
@@ -75,30 +62,22 @@ def _fires(u, a, threshold, beta, OPTIONS: tl.constexpr):
     theta = threshold
     if ADAPTIVE & OPTIONS:
         theta = threshold + beta * a
-    if STRICT & OPTIONS:
-        fired = u > theta
-    else:
-        fired = u >= theta
-    return theta, fired
+    return theta, u > theta if STRICT & OPTIONS else u >= theta
 
 
 @triton.jit
 def _after(u, theta, fired, decay, v_reset, OPTIONS: tl.constexpr):
-    kept = u
-    if LEAK_LAST & OPTIONS:
-        kept = decay * u
-    if SOFT & OPTIONS:
-        v = tl.where(fired, kept - theta, kept)
-    else:
-        v = tl.where(fired, v_reset, kept)
-    return v
+    kept = decay * u if LEAK_LAST & OPTIONS else u
+    return tl.where(fired, kept - theta if SOFT & OPTIONS else v_reset, kept)
 
 
 @triton.jit
-def _adapted(a, fired, rho, OPTIONS: tl.constexpr):
+def _step(x, v, a, decay, gain, threshold, beta, rho, v_reset, OPTIONS: tl.constexpr):
+    u = v + gain * x if LEAK_LAST & OPTIONS else decay * v + gain * x
+    theta, fired = _fires(u, a, threshold, beta, OPTIONS)
     if ADAPTIVE & OPTIONS:
         a = rho * a + tl.where(fired, -1.0 if NEGATIVE & OPTIONS else 1.0, 0.0)
-    return a
+    return u, fired, _after(u, theta, fired, decay, v_reset, OPTIONS), a
 
 
 @triton.jit
@@ -132,16 +111,15 @@ def forward(
         xs = ()
         for t in tl.static_range(GROUP):
             here = _inside(n, size, row + t, steps, RAGGED)
-            xs = xs + (tl.load(x + (row + t) * x_stride + n, here, other=0.0),)
+            xs += (tl.load(x + (row + t) * x_stride + n, here, other=0.0),)
         for t in tl.static_range(GROUP):
             here = _inside(n, size, row + t, steps, RAGGED)
-            u = _membrane(xs[t].to(STATE), v_, decay_, gain_, OPTIONS)
-            theta, fired = _fires(u, a_, threshold_, beta_, OPTIONS)
+            u, fired, v_next, a_next = _step(
+                xs[t].to(STATE), v_, a_, decay_, gain_, threshold_, beta_, rho_, v_reset, OPTIONS
+            )
             tl.store(s + (row + t) * size + n, fired.to(s.dtype.element_ty), here)
             if v_seq is not None:
                 tl.store(v_seq + (row + t) * size + n, u.to(s.dtype.element_ty), here)
-            v_next = _after(u, theta, fired, decay_, v_reset, OPTIONS)
-            a_next = _adapted(a_, fired, rho_, OPTIONS)
             v_ = tl.where(here, v_next, v_) if RAGGED else v_next
             a_ = tl.where(here, a_next, a_) if RAGGED else a_next
     tl.store(v_out + n, v_, mask)
@@ -188,12 +166,13 @@ def backward(
     steps, size, x_stride, grad_s_stride, grad_v_seq_stride, channels, run, groups,
     OPTIONS: tl.constexpr, STATE: tl.constexpr, PER_CHANNEL: tl.constexpr, INDEX: tl.constexpr,
     SURROGATE: tl.constexpr, SUMS: tl.constexpr, RUN: tl.constexpr, STEPS: tl.constexpr, GROUP: tl.constexpr,
-    CHUNKED: tl.constexpr, RAGGED: tl.constexpr, BLOCK: tl.constexpr,
+    CHUNK: tl.constexpr, PARTED: tl.constexpr, RAGGED: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Recompute a chunk of STEPS steps, unrolled so that its membranes stay in registers, and walk back through it.
+    """Recompute STEPS steps, unrolled so that their membranes stay in registers, and walk back through them.
 
-    The alternatives cost memory traffic: two passes for membranes in a scratch array, nearly one for recomputing
-    parts of the chunk a second time. So a thread serves fewer neurons the more steps there are (lif_cuda.py).
+    Beyond 32 steps the time to compile grows with their cube: longer sequences are cut into parts, each recomputed from
+    the checkpoint before it, which reads x once more for every second part (half a pass; a scratch array for membranes
+    would cost two). A thread serves fewer neurons the more steps there are, see lif_cuda.py.
     SUMS: the parameters that want a gradient, as bits. RAGGED: T % STEPS > 0.
     """
     first = tl.program_id(0).to(tl.int64) * BLOCK
@@ -209,38 +188,46 @@ def backward(
     da = _load(grad_a, n, mask, BLOCK, STATE)
     zero = tl.zeros([BLOCK], STATE)
     d_decay, d_gain, d_threshold, d_beta, d_rho = zero, zero, zero, zero, zero
-    chunks = tl.cdiv(steps, STEPS) if CHUNKED else 1
-    for done in range(chunks):
-        row = tl.cast(chunks - 1 - done, tl.int64) * STEPS
-        at_start = _inside(n, size, row, 1, CHUNKED)
-        v_first = _load(v, n, at_start, BLOCK, STATE)
+    parts = tl.cdiv(steps, STEPS) if PARTED else 1
+    for done in range(parts):
+        row = tl.cast(parts - 1 - done, tl.int64) * STEPS
+        chunk = row // CHUNK
+        at_start = _inside(n, size, chunk, 1, checkpoints is not None)
+        v_ = _load(v, n, at_start, BLOCK, STATE)
         a_ = _load(a, n, at_start, BLOCK, STATE)
-        if CHUNKED and row > 0:
+        if checkpoints is not None and chunk > 0:
             if ADAPTIVE & OPTIONS:
-                v_first = tl.load(checkpoints + (row // STEPS * 2 - 2) * size + n, mask, other=0.0)
-                a_ = tl.load(checkpoints + (row // STEPS * 2 - 1) * size + n, mask, other=0.0)
+                v_ = tl.load(checkpoints + (chunk * 2 - 2) * size + n, mask, other=0.0)
+                a_ = tl.load(checkpoints + (chunk * 2 - 1) * size + n, mask, other=0.0)
             else:
-                v_first = tl.load(checkpoints + (row // STEPS - 1) * size + n, mask, other=0.0)
+                v_ = tl.load(checkpoints + (chunk - 1) * size + n, mask, other=0.0)
+        if PARTED:
+            for start in range(chunk * CHUNK, row, GROUP):
+                xs = ()
+                for t in tl.static_range(GROUP):
+                    xs += (tl.load(x + (start + t) * x_stride + n, mask, other=0.0),)
+                for t in tl.static_range(GROUP):
+                    u, fired, v_, a_ = _step(
+                        xs[t].to(STATE), v_, a_, decay_, gain_, threshold_, beta_, rho_, v_reset, OPTIONS
+                    )
 
+        v_first = v_
         xs, us, olds = (), (), ()
-        v_ = v_first
         for t in tl.static_range(STEPS):
             here = _inside(n, size, row + t, steps, RAGGED)
-            xs = xs + (tl.load(x + (row + t) * x_stride + n, here, other=0.0),)
+            xs += (tl.load(x + (row + t) * x_stride + n, here, other=0.0),)
         for t in tl.static_range(STEPS):
-            u = _membrane(xs[t].to(STATE), v_, decay_, gain_, OPTIONS)
-            us, olds = us + (u,), olds + (a_,)
-            theta, fired = _fires(u, a_, threshold_, beta_, OPTIONS)
-            v_ = _after(u, theta, fired, decay_, v_reset, OPTIONS)
-            a_ = _adapted(a_, fired, rho_, OPTIONS)
+            olds += (a_,)
+            u, fired, v_, a_ = _step(xs[t].to(STATE), v_, a_, decay_, gain_, threshold_, beta_, rho_, v_reset, OPTIONS)
+            us += (u,)
 
         for last in tl.static_range(STEPS - 1, -1, -GROUP):
             gss, gus = (), ()
             for t in tl.static_range(last, last - GROUP, -1):
                 if t >= 0:
                     here = _inside(n, size, row + t, steps, RAGGED)
-                    gss = gss + (_load(grad_s, (row + t) * grad_s_stride + n, here, BLOCK, STATE),)
-                    gus = gus + (_load(grad_v_seq, (row + t) * grad_v_seq_stride + n, here, BLOCK, STATE),)
+                    gss += (_load(grad_s, (row + t) * grad_s_stride + n, here, BLOCK, STATE),)
+                    gus += (_load(grad_v_seq, (row + t) * grad_v_seq_stride + n, here, BLOCK, STATE),)
             for t in tl.static_range(last, last - GROUP, -1):
                 if t >= 0:
                     here = _inside(n, size, row + t, steps, RAGGED)
