@@ -1,4 +1,4 @@
-"""The Triton `lif` without a GPU: run by the interpreter, compiled for a GPU, and what happens where Triton is missing."""
+"""The Triton `lif` without a GPU: interpreted, compiled for one, and what serves where Triton is missing."""
 
 import os
 import re

@@ -117,7 +117,7 @@ def forward(
             u, fired, v_next, a_next = _step(
                 xs[t].to(STATE), v_, a_, decay_, gain_, threshold_, beta_, rho_, v_reset, OPTIONS
             )
-            tl.store(s + (row + t) * size + n, fired.to(s.dtype.element_ty), here)
+            tl.store(s + (row + t) * size + n, fired.to(STATE).to(s.dtype.element_ty), here)
             if v_seq is not None:
                 tl.store(v_seq + (row + t) * size + n, u.to(s.dtype.element_ty), here)
             v_ = tl.where(here, v_next, v_) if RAGGED else v_next
