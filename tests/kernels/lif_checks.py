@@ -10,7 +10,7 @@ from torch import Tensor
 from ranvier.kernels import lif
 from ranvier.kernels.lif_call import CHUNK
 from ranvier.kernels.surrogate import SURROGATES
-from tests.kernels.test_lif import GRADIENTS, LAYOUTS, RESETS, assert_same, inputs, outputs_and_gradients, parameters
+from tests.kernels.lif_cases import GRADIENTS, LAYOUTS, RESETS, assert_same, inputs, outputs_and_gradients, parameters
 
 KINDS = list(itertools.product(RESETS, (True, False), GRADIENTS))
 
@@ -47,6 +47,15 @@ def test_options(device: str, dtype: torch.dtype, surrogate: str) -> None:
             "return_v": seed % 5 < 2,
         }  # fmt: skip
         assert_same((x, v, a if adaptive else None), options, tolerance(dtype, device, surrogate))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("reset", RESETS)
+def test_membranes_at_the_threshold(device: str, reset: str, strict: bool) -> None:
+    x = torch.randint(0, 5, (6, 50), generator=torch.Generator().manual_seed(0)).double() / 4
+    options = {"decay": 0.5, "v_threshold": 1.0, "reset": reset, "strict": strict, "return_v": True}
+    assert (lif(x, **options).v_seq == 1).any()
+    assert_same((on(device, x), None, None), options, 1e-12)
 
 
 @pytest.mark.parametrize("adaptive", [False, True])

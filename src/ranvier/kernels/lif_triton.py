@@ -148,9 +148,8 @@ def _surrogate(u, theta, b, peak, SURROGATE: tl.constexpr):
 
 
 @triton.jit
-def _store_sums(to, total, mask, groups, RUN: tl.constexpr, BLOCK: tl.constexpr):
-    """Write the sum of every RUN neighbours, all of one channel."""
-    total = tl.where(mask, total, 0.0)
+def _store_sums(to, total, groups, RUN: tl.constexpr, BLOCK: tl.constexpr):
+    """Write the sum of every RUN neighbours, all of one channel; lanes without a neuron hold zero."""
     if RUN > 1:
         total = tl.sum(tl.reshape(total, [BLOCK // RUN, RUN]), axis=1)
     group = tl.program_id(0).to(tl.int64) * (BLOCK // RUN) + tl.arange(0, BLOCK // RUN)
@@ -283,16 +282,16 @@ def backward(
     if ADAPTIVE & OPTIONS:
         tl.store(grad_a0 + n, da, mask)
     if DECAY & SUMS:
-        _store_sums(sums, d_decay, mask, groups, RUN, BLOCK)
+        _store_sums(sums, d_decay, groups, RUN, BLOCK)
         sums += groups
     if GAIN & SUMS:
-        _store_sums(sums, d_gain, mask, groups, RUN, BLOCK)
+        _store_sums(sums, d_gain, groups, RUN, BLOCK)
         sums += groups
     if THRESHOLD & SUMS:
-        _store_sums(sums, d_threshold, mask, groups, RUN, BLOCK)
+        _store_sums(sums, d_threshold, groups, RUN, BLOCK)
         sums += groups
     if BETA & SUMS:
-        _store_sums(sums, d_beta, mask, groups, RUN, BLOCK)
+        _store_sums(sums, d_beta, groups, RUN, BLOCK)
         sums += groups
     if RHO & SUMS:
-        _store_sums(sums, d_rho, mask, groups, RUN, BLOCK)
+        _store_sums(sums, d_rho, groups, RUN, BLOCK)
