@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH_BIN := .venv-bench/bin
+BENCH_READY := .venv-bench/.ready
 
 # Two spinning thread pools fight on a small machine.
 export OMP_WAIT_POLICY ?= passive
@@ -28,8 +29,15 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: $(READY)
-	$(BIN)/python -m benchmarks
+# The peers live in an environment of their own: some of them ask for packages that must not meet ours.
+$(BENCH_READY): benchmarks/peers.txt constraints.txt
+	test -x $(BENCH_BIN)/python || $(PYTHON) -m venv .venv-bench
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
+	touch $(BENCH_READY)
+
+bench: $(READY) $(BENCH_READY)
+	PYTHONPATH=src $(BENCH_BIN)/python -m benchmarks
 
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"

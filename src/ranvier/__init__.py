@@ -5,6 +5,10 @@ reference, a run is a recipe. Importing this package imports nothing else: torch
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ranvier.carry import Carry, Temporal
 
 __version__ = "0.1.0"
 

@@ -6,6 +6,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+# No camera is wider, and no file format has coordinates of more bits.
+LARGEST_SENSOR = 1 << 14
+LATEST = np.iinfo(np.int64).max
+
+
+def first_fault(
+    t: NDArray, x: NDArray, y: NDArray, polarity: NDArray, sensor: tuple[int, int], *, after: int | None = None
+) -> tuple[int, str] | None:
+    """Return the index of an event that no camera can have sent, and what is wrong with it; None if all are good.
+
+    `after` is the time of the event before the first one; without it nothing comes before.
+    """
+    width, height = sensor
+    for i in np.flatnonzero((x < 0) | (x >= width) | (y < 0) | (y >= height))[:1]:
+        return int(i), f"is at x={x[i]}, y={y[i]}, outside the {width}x{height} sensor: pass sensor=(width, height)"
+    for i in np.flatnonzero((polarity != 0) & (polarity != 1))[:1]:
+        return int(i), f"has polarity {polarity[i]}, expected 0 or 1"
+    for i in np.flatnonzero(t > LATEST)[:1] if t.dtype == np.uint64 else ():
+        return int(i), f"has the time {t[i]} us, more than a signed 64-bit number holds"
+    # Compared, not subtracted: the difference of two damaged times overflows.
+    for i in np.flatnonzero(t[1:] < t[:-1])[:1] + 1:
+        return int(i), f"runs backwards in time: {t[i]} us after {t[i - 1]} us"
+    if after is not None and len(t) and t[0] < after:
+        return 0, f"runs backwards in time: {t[0]} us after {after} us"
+    return None
+
 
 @dataclass(frozen=True, eq=False)
 class Events:
@@ -29,30 +55,33 @@ class Events:
 
     @classmethod
     def of(cls, t, x, y, polarity, sensor: tuple[int, int]) -> "Events":
-        """Build from any array-likes after checking lengths, order in time and coordinates.
+        """Build from any array-likes after checking lengths, types, order in time, coordinates and polarities.
+
+        Columns that have the right type already are kept and not copied.
 
         Raises:
             ValueError: naming the first offending event.
         """
+        width, height = sensor
+        if not (0 < width <= LARGEST_SENSOR and 0 < height <= LARGEST_SENSOR):
+            raise ValueError(f"expected a sensor of (width, height) from 1 to {LARGEST_SENSOR}, got {sensor}")
         columns = [np.asarray(column) for column in (t, x, y, polarity)]
         lengths = [column.shape for column in columns]
-        if any(shape != (len(columns[0]),) for shape in lengths):
+        if any(shape != (columns[0].size,) for shape in lengths):
             raise ValueError(f"expected four columns of one length for t, x, y, polarity, got shapes {lengths}")
+        for name, column in zip(("t", "x", "y", "polarity"), columns, strict=True):
+            if column.size and column.dtype.kind not in "iub":
+                raise ValueError(f"expected integers for {name}, got {column.dtype}: convert with {name}.astype(int)")
         t, x, y, polarity = columns
-        width, height = sensor
-        backwards = np.flatnonzero(np.diff(t.astype(np.int64)) < 0)
-        if backwards.size:
-            i = int(backwards[0])
-            raise ValueError(
-                f"time runs backwards at event {i + 1}: {t[i + 1]} us after {t[i]} us: sort the events by t"
-            )
-        outside = np.flatnonzero((x < 0) | (x >= width) | (y < 0) | (y >= height))
-        if outside.size:
-            i = int(outside[0])
-            raise ValueError(
-                f"event {i} at (x={x[i]}, y={y[i]}) is outside the {width}x{height} sensor: pass sensor=(width, height)"
-            )
-        return cls(t.astype(np.int64), x.astype(np.uint16), y.astype(np.uint16), polarity.astype(np.bool_), sensor)
+        if fault := first_fault(t, x, y, polarity, (width, height)):
+            raise ValueError(f"event {fault[0]} {fault[1]}")
+        return cls(
+            t.astype(np.int64, copy=False),
+            x.astype(np.uint16, copy=False),
+            y.astype(np.uint16, copy=False),
+            polarity.astype(np.bool_, copy=False),
+            (width, height),
+        )
 
     @classmethod
     def empty(cls, sensor: tuple[int, int]) -> "Events":

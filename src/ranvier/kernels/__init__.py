@@ -8,7 +8,8 @@
 `RANVIER_BACKEND=reference` or `with kernels.reference():` runs the references in plain torch.
 """
 
+from ranvier.kernels import gather
 from ranvier.kernels.backend import reference, uses_reference
 from ranvier.kernels.lif import LIFOutput, lif
 
-__all__ = ["LIFOutput", "lif", "reference", "uses_reference"]
+__all__ = ["LIFOutput", "gather", "lif", "reference", "uses_reference"]

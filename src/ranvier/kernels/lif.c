@@ -20,6 +20,9 @@ enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16 };
 enum { DECAY, GAIN, THRESHOLD, BETA, RHO, PARAMETERS };
 enum { V_RESET = 5, TEMPERATURE = 6 };
 enum { CHUNK = 64 };
+/* A row is long enough to keep memory busy and short enough for CHUNK of them to stay near. Rows of one block share few
+ * cache sets, so that looking further ahead would evict what was asked for. Both measured. */
+enum { BLOCK_BYTES = 1024, ROWS_AHEAD = 6 };
 
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))

@@ -1,108 +1,111 @@
 /* Forward and recomputing backward for one state type (REAL) and instruction set (ISA); included by lif_types.h.
  *
- * A tile of neurons, as many as fit in UNROLL vector registers, walks through all time steps: its state never leaves the
- * registers, what the backward recomputes stays in the first cache. Vectors are the compiler's own, not intrinsics. */
+ * A block of neurons, one row of memory wide, walks through all time steps: its state and what the backward recomputes
+ * stay in the first caches. Vectors are the compiler's own, not intrinsics. Rows are whole vectors: where memory ends
+ * within one, a padded copy stands in. */
 
-#define UNROLL 4
 #define LANES (VECTOR_BYTES / (int)sizeof(REAL))
-#define TILE (UNROLL * LANES)
-#define EACH _Pragma("GCC unroll 4") for (int j = 0; j < UNROLL; j++)
+#define BLOCK (BLOCK_BYTES / (int)sizeof(REAL))
+#define WIDTH (BLOCK_BYTES / VECTOR_BYTES)
 
-typedef REAL FN(vec) __attribute__((vector_size(VECTOR_BYTES)));
+typedef REAL FN(vec) __attribute__((vector_size(VECTOR_BYTES), may_alias));
 typedef REAL FN(loose) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
 typedef INTEGER FN(mask) __attribute__((vector_size(VECTOR_BYTES)));
-typedef struct { FN(vec) j[UNROLL]; } FN(tile);
 #define VEC FN(vec)
+#define LOOSE FN(loose)
 #define MASK FN(mask)
 
 INLINE VEC FN(all)(REAL value) { return value - (VEC){0}; }
 INLINE VEC FN(where)(MASK m, VEC yes, VEC no) { return (VEC)((m & (MASK)yes) | (~m & (MASK)no)); }
 INLINE VEC FN(abs)(VEC z) { return (VEC)((MASK)z & ~(MASK)(-FN(all)(0))); }
 
-INLINE FN(tile) FN(read)(const REAL *from) {
-    FN(tile) tile;
-    EACH tile.j[j] = *(const FN(loose) *)(from + j * LANES);
-    return tile;
-}
+/* A row for one value per neuron. */
+typedef union {
+    VEC v[WIDTH];
+    REAL r[BLOCK];
+} FN(row);
 
-INLINE void FN(write)(REAL *to, const FN(tile) * tile) {
-    EACH *(FN(loose) *)(to + j * LANES) = tile->j[j];
-}
-
-/* Short rows and 16-bit storage; out of line, to keep the common path small. */
-static NOINLINE void FN(load_slowly)(int64_t storage, const void *base, int64_t offset, int n, FN(tile) * tile) {
-    REAL row[TILE] = {0};
-    uint16_t half[TILE] = {0};
-    if (storage < FLOAT16)
-        memcpy(row, (const REAL *)base + offset, n * sizeof(REAL));
-    else
-        memcpy(half, (const uint16_t *)base + offset, n * sizeof(uint16_t));
+/* 16-bit storage and rows that end within a vector, out of line to keep the common path small. */
+static NOINLINE const LOOSE *FN(load_slowly)(int64_t storage, const void *base, int64_t offset, int n, FN(row) * row) {
+    const uint16_t *half = (const uint16_t *)base + offset;
     if (storage == FLOAT16)
-        for (int i = 0; i < TILE; i++) row[i] = from_half(half[i]);
+        for (int i = 0; i < n; i++) row->r[i] = from_half(half[i]);
     else if (storage == BFLOAT16)
-        for (int i = 0; i < TILE; i++) row[i] = from_bfloat(half[i]);
-    *tile = FN(read)(row);
-}
-
-static NOINLINE void FN(store_slowly)(int64_t storage, void *base, int64_t offset, int n, const FN(tile) * tile) {
-    REAL row[TILE];
-    uint16_t half[TILE];
-    FN(write)(row, tile);
-    if (storage < FLOAT16) {
-        memcpy((REAL *)base + offset, row, n * sizeof(REAL));
-        return;
-    }
-    if (storage == FLOAT16)
-        for (int i = 0; i < TILE; i++) half[i] = to_half((float)row[i]);
+        for (int i = 0; i < n; i++) row->r[i] = from_bfloat(half[i]);
     else
-        for (int i = 0; i < TILE; i++) half[i] = to_bfloat((float)row[i]);
-    memcpy((uint16_t *)base + offset, half, n * sizeof(uint16_t));
+        memcpy(row->r, (const REAL *)base + offset, n * sizeof(REAL));
+    memset(row->r + n, 0, (-n & (LANES - 1)) * sizeof(REAL));
+    return (const LOOSE *)row->r;
 }
 
-/* A tile of stored values; lanes past n are 0. */
-INLINE FN(tile) FN(load)(int64_t storage, const void *base, int64_t offset, int n) {
-    if (LIKELY(storage < FLOAT16 && n == TILE)) return FN(read)((const REAL *)base + offset);
-    FN(tile) tile;
-    FN(load_slowly)(storage, base, offset, n, &tile);
-    return tile;
+static NOINLINE void FN(store_slowly)(int64_t storage, void *base, int64_t offset, int n, const FN(row) * row) {
+    uint16_t *half = (uint16_t *)base + offset;
+    if (storage == FLOAT16)
+        for (int i = 0; i < n; i++) half[i] = to_half((float)row->r[i]);
+    else if (storage == BFLOAT16)
+        for (int i = 0; i < n; i++) half[i] = to_bfloat((float)row->r[i]);
+    else
+        memcpy((REAL *)base + offset, row->r, n * sizeof(REAL));
 }
 
-/* Store the first n lanes of a tile; `stream` sends it past the cache. */
-INLINE void FN(store)(int64_t storage, int64_t stream, void *base, int64_t offset, int n, const FN(tile) * tile) {
-    if (UNLIKELY(storage >= FLOAT16 || n < TILE)) {
-        FN(store_slowly)(storage, base, offset, n, tile);
-        return;
-    }
-    REAL *to = (REAL *)base + offset;
+/* A row of stored values: the memory itself, or `row` filled from it. */
+INLINE const LOOSE *FN(load)(int64_t storage, const void *base, int64_t offset, int n, FN(row) * row) {
+    if (LIKELY(storage < FLOAT16 && n % LANES == 0)) return (const LOOSE *)((const REAL *)base + offset);
+    return FN(load_slowly)(storage, base, offset, n, row);
+}
+
+/* Where a row is computed: the memory itself, or `row`, which `finish` then stores. */
+INLINE LOOSE *FN(target)(int64_t storage, void *base, int64_t offset, int n, FN(row) * row) {
+    return LIKELY(storage < FLOAT16 && n % LANES == 0) ? (LOOSE *)((REAL *)base + offset) : (LOOSE *)row->r;
+}
+
+INLINE void FN(finish)(int64_t storage, void *base, int64_t offset, int n, const LOOSE *computed, const FN(row) * row) {
+    if (UNLIKELY((const REAL *)computed == row->r)) FN(store_slowly)(storage, base, offset, n, row);
+}
+
+INLINE void FN(put)(LOOSE *to, VEC value, int stream) {
 #ifdef STREAM
-    if (stream && ((uintptr_t)to & (VECTOR_BYTES - 1)) == 0) {
-        EACH STREAM(to + j * LANES, tile->j[j]);
+    if (stream) {
+        STREAM(to, value);
         return;
     }
 #endif
-    FN(write)(to, tile);
+    *to = value;
 }
 
-INLINE FN(tile) FN(load_state)(const void *from, int64_t offset, int n) {
-    FN(tile) rest = {0};
-    return from ? FN(load)(FLOAT32, from, offset, n) : rest;
+INLINE int FN(streams)(const call *c, const LOOSE *to) {
+    return c->stream && c->storage < FLOAT16 && ((uintptr_t)to & (VECTOR_BYTES - 1)) == 0;
 }
 
-INLINE void FN(store_state)(void *to, int64_t offset, int n, const FN(tile) * tile) {
-    FN(store)(FLOAT32, 0, to, offset, n, tile);
+static void FN(load_state)(const void *from, int64_t offset, int n, FN(row) * row) {
+    if (from)
+        memcpy(row->r, (const REAL *)from + offset, n * sizeof(REAL));
+    else
+        memset(row, 0, sizeof *row);
+    memset(row->r + n, 0, (-n & (LANES - 1)) * sizeof(REAL));
 }
 
-/* The parameters of a tile, one value per neuron: scalar and per-channel are the same from here on. */
+static void FN(store_state)(void *to, int64_t offset, int n, const FN(row) * row) {
+    if (to) memcpy((REAL *)to + offset, row->r, n * sizeof(REAL));
+}
+
+/* The rows of one block lie far apart in memory, each too short for the hardware to notice: ask for later ones early. */
+INLINE void FN(prefetch)(const void *base, int64_t offset, int n, int64_t bytes) {
+    const char *from = (const char *)base + offset * bytes;
+    for (int64_t i = 0; i < n * bytes; i += 64) __builtin_prefetch(from + i);
+}
+
+/* The parameters of a block, one value per neuron; a scalar is a row of equal values, read once per row. */
 typedef struct {
-    FN(tile) of[PARAMETERS];
-    FN(tile) leak_in, leak_out; /* the decay multiplies before the input, or after the spike; the other is 1 */
+    FN(row) of[PARAMETERS], one;
+    const VEC *leak_in, *leak_out; /* the decay multiplies before the input, or after the spike; the other is 1 */
 } FN(parameters);
 
 static void FN(fill)(const call *c, FN(parameters) * p, int64_t first, int n) {
     for (int k = 0; k < PARAMETERS; k++) {
         const REAL *values = c->parameter[k];
+        REAL *row = p->of[k].r;
         if (values && c->channels > 1) {
-            REAL row[TILE] = {0};
             int64_t channel = first / c->inner % c->channels, left = c->inner - first % c->inner;
             for (int i = 0; i < n;) {
                 int end = left < n - i ? i + (int)left : n;
@@ -110,65 +113,81 @@ static void FN(fill)(const call *c, FN(parameters) * p, int64_t first, int n) {
                 left = c->inner;
                 if (++channel == c->channels) channel = 0;
             }
-            p->of[k] = FN(read)(row);
+            for (int i = n; i < BLOCK; i++) row[i] = 0;
         } else {
-            EACH p->of[k].j[j] = FN(all)(values ? values[0] : (REAL)c->constants[k]);
+            for (int i = 0; i < BLOCK; i++) row[i] = values ? values[0] : (REAL)c->constants[k];
         }
     }
-    FN(tile) one;
-    EACH one.j[j] = FN(all)(1);
-    p->leak_in = c->options & LEAK_LAST ? one : p->of[DECAY];
-    p->leak_out = c->options & LEAK_LAST ? p->of[DECAY] : one;
+    for (int i = 0; i < BLOCK; i++) p->one.r[i] = 1;
+    p->leak_in = c->options & LEAK_LAST ? p->one.v : p->of[DECAY].v;
+    p->leak_out = c->options & LEAK_LAST ? p->of[DECAY].v : p->one.v;
 }
 
-/* The rows of one tile lie far apart in memory, each too short for the hardware to notice: ask for later ones early. */
-INLINE void FN(prefetch)(const void *base, int64_t offset, int64_t bytes) {
-    for (int64_t i = 0; i < TILE * bytes; i += 64) __builtin_prefetch((const char *)base + offset * bytes + i);
-}
-
-INLINE int64_t FN(ahead)(int64_t steps) { return TILE * (1 + 64 / (steps + 1)); }
-
-/* One step: membrane u, spikes s, state v and a in place. `at` also fires at the threshold, `soft` subtracts it. */
-INLINE void FN(step)(const FN(parameters) * p, const FN(tile) * x, FN(tile) * v, FN(tile) * a, FN(tile) * s, FN(tile) * u,
-                     MASK at, MASK soft, VEC v_reset, VEC sign, const int adaptive) {
-    EACH {
-        VEC membrane = p->leak_in.j[j] * v->j[j] + p->of[GAIN].j[j] * x->j[j];
-        VEC theta = p->of[THRESHOLD].j[j];
-        if (adaptive) theta = theta + p->of[BETA].j[j] * a->j[j];
-        MASK fired = (membrane > theta) | ((membrane == theta) & at);
-        VEC kept = p->leak_out.j[j] * membrane;
-        v->j[j] = FN(where)(fired, FN(where)(soft, kept - theta, v_reset), kept);
-        s->j[j] = (VEC)(fired & (MASK)FN(all)(1));
-        if (adaptive) a->j[j] = p->of[RHO].j[j] * a->j[j] + sign * s->j[j];
-        u->j[j] = membrane;
+/* One step of a row: spikes s and membrane u, state v and a in place. `at` also fires at the threshold. */
+INLINE void FN(step)(int width, const FN(parameters) * p, const LOOSE *x, VEC *v, VEC *a, LOOSE *s, LOOSE *u, int stream_s,
+                     int stream_u, const call *c, const int adaptive, const int scalar) {
+    const MASK at = c->options & STRICT ? (MASK){0} : ~(MASK){0};
+    const MASK soft = c->options & SOFT ? ~(MASK){0} : (MASK){0};
+    const VEC v_reset = FN(all)((REAL)c->constants[V_RESET]), sign = FN(all)(c->options & NEGATIVE ? -1 : 1);
+    const VEC *leak_in = p->leak_in, *leak_out = p->leak_out, *gain = p->of[GAIN].v, *threshold = p->of[THRESHOLD].v;
+    const VEC *beta = p->of[BETA].v, *rho = p->of[RHO].v;
+    VEC in = leak_in[0], out = leak_out[0], times = gain[0], theta = threshold[0], up = beta[0], down = rho[0];
+    for (int i = 0; i < width; i++) {
+        if (!scalar) in = leak_in[i], out = leak_out[i], times = gain[i], theta = threshold[i];
+        VEC membrane = in * v[i] + times * x[i], level = theta;
+        if (adaptive) {
+            if (!scalar) up = beta[i], down = rho[i];
+            level = theta + up * a[i];
+        }
+        MASK fired = (membrane > level) | ((membrane == level) & at);
+        VEC kept = out * membrane, spike = (VEC)(fired & (MASK)FN(all)(1));
+        v[i] = FN(where)(fired, FN(where)(soft, kept - level, v_reset), kept);
+        if (adaptive) a[i] = down * a[i] + sign * spike;
+        if (s) FN(put)(s + i, spike, stream_s);
+        if (u) FN(put)(u + i, membrane, stream_u);
     }
 }
 
-#define OPTIONS(c)                                                                                      \
-    const MASK at = (c)->options & STRICT ? (MASK){0} : ~(MASK){0};                                     \
-    const MASK soft = (c)->options & SOFT ? ~(MASK){0} : (MASK){0};                                     \
-    const VEC v_reset = FN(all)((REAL)(c)->constants[V_RESET]);                                         \
-    const VEC sign = FN(all)((c)->options & NEGATIVE ? -1 : 1);                                         \
-    const int64_t storage = (c)->storage, stream = (c)->stream, bytes = storage >= FLOAT16 ? 2 : sizeof(REAL)
+/* A block visits its rows in `turns`: those of x forwards and then, in the backward, those of grad_s backwards; the next
+ * block follows. Ask for the row that comes ROWS_AHEAD turns later. */
+INLINE void FN(look_ahead)(const call *c, int64_t from, int64_t steps, int64_t turns, int64_t turn, int64_t first,
+                           int64_t stop, int n) {
+    const int64_t bytes = c->storage >= FLOAT16 ? 2 : sizeof(REAL);
+    int64_t later = turn + ROWS_AHEAD;
+    first += later / turns * BLOCK;
+    later %= turns;
+    if (first + n > stop) return;
+    if (later < steps)
+        FN(prefetch)(c->x, (from + later) * c->x_stride + first, n, bytes);
+    else
+        FN(prefetch)(c->grad_s, (from + turns - 1 - later) * c->grad_s_stride + first, n, bytes);
+}
 
-INLINE void FN(forward_tile)(const call *c, int64_t first, int n, const FN(parameters) * p, const int adaptive) {
-    OPTIONS(c);
-    const int64_t later = first + FN(ahead)(c->steps), size = c->size, steps = c->steps, x_stride = c->x_stride;
-    const void *const x_from = c->x;
-    void *const s_to = c->s, *const u_to = c->v_seq;
-    FN(tile) v = FN(load_state)(c->v0, first, n), a = {0}, s, u;
-    if (adaptive) a = FN(load_state)(c->a0, first, n);
-    for (int64_t t = 0; t < steps; t++) {
+INLINE void FN(forward_block)(const call *c, int64_t first, int64_t stop, int n, const FN(parameters) * p,
+                              const int adaptive, const int scalar) {
+    const int64_t storage = c->storage, size = c->size;
+    const int width = (n + LANES - 1) / LANES;
+    FN(row) v, a, x_row, s_row, u_row;
+    FN(load_state)(c->v0, first, n, &v);
+    if (adaptive) FN(load_state)(c->a0, first, n, &a);
+    for (int64_t t = 0; t < c->steps; t++) {
         if (UNLIKELY(c->checkpoints && t > 0 && t % CHUNK == 0)) {
             REAL *kept = (REAL *)c->checkpoints + (t / CHUNK - 1) * (1 + adaptive) * size + first;
             FN(store_state)(kept, 0, n, &v);
             if (adaptive) FN(store_state)(kept + size, 0, n, &a);
         }
-        FN(prefetch)(x_from, t * x_stride + later, bytes);
-        FN(tile) x = FN(load)(storage, x_from, t * x_stride + first, n);
-        FN(step)(p, &x, &v, &a, &s, &u, at, soft, v_reset, sign, adaptive);
-        FN(store)(storage, stream, s_to, t * size + first, n, &s);
-        if (UNLIKELY(u_to != 0)) FN(store)(storage, stream, u_to, t * size + first, n, &u);
+        FN(look_ahead)(c, 0, c->steps, c->steps, t, first, stop, n);
+        const LOOSE *x = FN(load)(storage, c->x, t * c->x_stride + first, n, &x_row);
+        const int64_t at = t * size + first;
+        LOOSE *s = FN(target)(storage, c->s, at, n, &s_row);
+        if (UNLIKELY(c->v_seq != 0)) {
+            LOOSE *u = FN(target)(storage, c->v_seq, at, n, &u_row);
+            FN(step)(width, p, x, v.v, a.v, s, u, FN(streams)(c, s), FN(streams)(c, u), c, adaptive, scalar);
+            FN(finish)(storage, c->v_seq, at, n, u, &u_row);
+        } else {
+            FN(step)(width, p, x, v.v, a.v, s, 0, FN(streams)(c, s), 0, c, adaptive, scalar);
+        }
+        FN(finish)(storage, c->s, at, n, s, &s_row);
     }
     FN(store_state)(c->v, first, n, &v);
     if (adaptive) FN(store_state)(c->a, first, n, &a);
@@ -178,13 +197,15 @@ static void FN(lif_forward)(const call *c, int64_t slice, int64_t start, int64_t
     (void)slice;
     FN(parameters) p;
     FN(fill)(c, &p, start, 1);
-    for (int64_t first = start; first < stop; first += TILE) {
-        int n = stop - first < TILE ? (int)(stop - first) : TILE;
+    for (int64_t first = start; first < stop; first += BLOCK) {
+        int n = stop - first < BLOCK ? (int)(stop - first) : BLOCK;
         if (c->channels > 1) FN(fill)(c, &p, first, n);
-        if (c->options & ADAPTIVE)
-            FN(forward_tile)(c, first, n, &p, 1);
-        else
-            FN(forward_tile)(c, first, n, &p, 0);
+        switch ((c->options & ADAPTIVE ? 1 : 0) | (c->channels == 1 ? 2 : 0)) {
+            case 0: FN(forward_block)(c, first, stop, n, &p, 0, 0); break;
+            case 1: FN(forward_block)(c, first, stop, n, &p, 1, 0); break;
+            case 2: FN(forward_block)(c, first, stop, n, &p, 0, 1); break;
+            default: FN(forward_block)(c, first, stop, n, &p, 1, 1);
+        }
     }
 #ifdef RANVIER_X86
     if (c->stream) _mm_sfence();
@@ -193,8 +214,7 @@ static void FN(lif_forward)(const call *c, int64_t slice, int64_t start, int64_t
 
 /* exp(-y) for y >= 0; the float version, relative error below 3e-7, is free of calls. */
 INLINE VEC FN(decaying_exp)(VEC y) {
-#define IS_FLOAT (sizeof(REAL) == sizeof(float))
-    if (!IS_FLOAT) {
+    if (sizeof(REAL) == sizeof(double)) {
         VEC e;
         for (int i = 0; i < LANES; i++) e[i] = (REAL)exp(-(double)y[i]);
         return e;
@@ -205,40 +225,40 @@ INLINE VEC FN(decaying_exp)(VEC y) {
     VEC p = (REAL)0.0083333310 + r * (REAL)0.0013888889;
     p = (REAL)0.5 + r * ((REAL)0.16666667 + r * ((REAL)0.041666668 + r * p));
     return (1 + r * (1 + r * p)) * (VEC)((__builtin_convertvector(n, MASK) + 127) << 23);
-#undef IS_FLOAT
 }
 
-/* ds/du: the table of surrogate.py. */
-static NOINLINE void FN(surrogate)(int kind, const FN(tile) * u, const FN(tile) * theta, REAL b, FN(tile) * g) {
-    VEC zero = {0};
+/* g = ds/du of a row: the table of surrogate.py. */
+static NOINLINE void FN(surrogate)(int kind, int width, const VEC *u, const VEC *theta, REAL b, VEC *g) {
+    const VEC zero = {0};
     switch (kind) {
         case TRIANGLE:
-            EACH {
-                VEC rest = 1 - b * FN(abs)(u->j[j] - theta->j[j]);
-                g->j[j] = FN(where)(rest > 0, b * rest, zero);
+            for (int i = 0; i < width; i++) {
+                VEC rest = 1 - b * FN(abs)(u[i] - theta[i]);
+                g[i] = FN(where)(rest > 0, b * rest, zero);
             }
             return;
         case RECTANGLE:
-            EACH g->j[j] = FN(where)(FN(abs)(u->j[j] - theta->j[j]) < (REAL)0.5 / b, FN(all)(b), zero);
+            for (int i = 0; i < width; i++)
+                g[i] = FN(where)(FN(abs)(u[i] - theta[i]) < (REAL)0.5 / b, FN(all)(b), zero);
             return;
         case ATAN:
-            EACH {
-                VEC z = (REAL)1.57079632679489661923 * b * (u->j[j] - theta->j[j]);
-                g->j[j] = b / 2 / (1 + z * z);
+            for (int i = 0; i < width; i++) {
+                VEC z = (REAL)1.57079632679489661923 * b * (u[i] - theta[i]);
+                g[i] = b / 2 / (1 + z * z);
             }
             return;
         case SIGMOID:
-            EACH {
-                VEC e = FN(decaying_exp)(b * FN(abs)(u->j[j] - theta->j[j]));
-                g->j[j] = b * e / ((1 + e) * (1 + e));
+            for (int i = 0; i < width; i++) {
+                VEC e = FN(decaying_exp)(b * FN(abs)(u[i] - theta[i]));
+                g[i] = b * e / ((1 + e) * (1 + e));
             }
             return;
         default: {
-            REAL peak = (REAL)(2 * b / tanh((double)b / 2));
-            EACH {
-                VEC e = FN(decaying_exp)(2 * b * FN(abs)(u->j[j] - theta->j[j]));
-                MASK inside = (u->j[j] > 0) & (u->j[j] < 1);
-                g->j[j] = FN(where)(inside, peak * e / ((1 + e) * (1 + e)), zero);
+            const REAL peak = (REAL)(2 * b / tanh((double)b / 2));
+            for (int i = 0; i < width; i++) {
+                VEC e = FN(decaying_exp)(2 * b * FN(abs)(u[i] - theta[i]));
+                MASK inside = (u[i] > 0) & (u[i] < 1);
+                g[i] = FN(where)(inside, peak * e / ((1 + e) * (1 + e)), zero);
             }
         }
     }
@@ -246,48 +266,57 @@ static NOINLINE void FN(surrogate)(int kind, const FN(tile) * u, const FN(tile) 
 
 /* What a chunk is recomputed into: membrane, and the state and input before each step where a gradient needs them. */
 typedef struct {
-    FN(tile) u[CHUNK], a[CHUNK], v[CHUNK], x[CHUNK];
+    FN(row) u[CHUNK], a[CHUNK], v[CHUNK], x[CHUNK];
 } FN(chunk);
 
 /* Gradients walking backwards: of the state, and sums for the parameters. */
 typedef struct {
-    FN(tile) v, a, sum[PARAMETERS];
+    FN(row) v, a, sum[PARAMETERS];
 } FN(gradients);
 
-INLINE void FN(step_back)(const call *c, const FN(parameters) * p, const FN(chunk) * k, int t, FN(gradients) * d,
-                          const FN(tile) * gs, const FN(tile) * gu, FN(tile) * gx, MASK at, MASK soft, VEC v_reset,
-                          VEC sign, const int adaptive, const int parameters) {
+/* One step backwards of a row. gs and gu come in (gu may be null), gx goes out; k holds step t as recomputed. */
+INLINE void FN(step_back)(int width, const call *c, const FN(parameters) * p, const FN(chunk) * k, int t, const VEC *theta,
+                          const VEC *g, FN(gradients) * d, const LOOSE *gs, const LOOSE *gu, LOOSE *gx, int stream,
+                          const int soft, const int adaptive, const int parameters, const int scalar) {
     const int64_t options = c->options;
     const int leak_last = (options & LEAK_LAST) != 0;
+    const MASK at = options & STRICT ? (MASK){0} : ~(MASK){0};
+    const VEC v_reset = FN(all)((REAL)c->constants[V_RESET]), sign = FN(all)(options & NEGATIVE ? -1 : 1);
     const REAL through_time = options & SPATIAL ? 0 : 1, through_reset = options & (DETACHED | SPATIAL) ? 0 : 1;
     /* With the leak last, the cut of "spatial" lies inside this step; else before it. */
     const REAL after = leak_last ? through_time : 1, before = leak_last ? 1 : through_time;
-    FN(tile) theta = p->of[THRESHOLD], g;
-    if (adaptive) EACH theta.j[j] = theta.j[j] + p->of[BETA].j[j] * k->a[t].j[j];
-    FN(surrogate)((int)(options >> SURROGATE_SHIFT), &k->u[t], &theta, (REAL)c->constants[TEMPERATURE], &g);
-    EACH {
-        VEC u = k->u[t].j[j], in = d->v.j[j], th = theta.j[j];
-        MASK fired = (u > th) | ((u == th) & at);
-        VEC passed = (VEC)((MASK)in & ~(fired & ~soft)); /* what the reset lets through to the membrane */
-        VEC toward = FN(where)(soft, -th, v_reset - p->leak_out.j[j] * u);
-        VEC ds = gs->j[j] + through_reset * in * toward;
-        if (adaptive) ds = ds + sign * d->a.j[j];
-        VEC e = ds * g.j[j];
-        VEC dtheta = -e - after * (VEC)((MASK)in & fired & soft);
-        VEC du = gu->j[j] + after * passed * p->leak_out.j[j] + e;
-        gx->j[j] = p->of[GAIN].j[j] * du;
+    const VEC *leak_in = p->leak_in, *leak_out = p->leak_out, *gain = p->of[GAIN].v;
+    const VEC *beta = p->of[BETA].v, *rho = p->of[RHO].v;
+    VEC *restrict gv = d->v.v, *restrict ga = d->a.v;
+    VEC out = leak_out[0], times = gain[0], in_before = before * leak_in[0], out_after = after * leak_out[0];
+    for (int i = 0; i < width; i++) {
+        if (!scalar) {
+            out = leak_out[i], times = gain[i];
+            in_before = before * leak_in[i], out_after = after * out;
+        }
+        VEC u = k->u[t].v[i], in = gv[i], level = theta[i];
+        MASK fired = (u > level) | ((u == level) & at);
+        VEC passed = soft ? in : (VEC)((MASK)in & ~fired); /* what the reset lets through to the membrane */
+        VEC toward = v_reset - out * u;
+        if (soft) toward = -level;
+        VEC ds = gs[i] + through_reset * in * toward;
+        if (adaptive) ds = ds + sign * ga[i];
+        VEC e = ds * g[i], du = passed * out_after + e;
+        if (gu) du = du + gu[i];
+        FN(put)(gx + i, times * du, stream);
         if (parameters) {
-            d->sum[DECAY].j[j] += leak_last ? passed * u : du * k->v[t].j[j];
-            d->sum[GAIN].j[j] += du * k->x[t].j[j];
-            d->sum[THRESHOLD].j[j] += dtheta;
+            VEC dtheta = -e;
+            if (soft) dtheta = dtheta - after * (VEC)((MASK)in & fired);
+            d->sum[DECAY].v[i] += leak_last ? passed * u : du * k->v[t].v[i];
+            d->sum[GAIN].v[i] += du * k->x[t].v[i];
+            d->sum[THRESHOLD].v[i] += dtheta;
+            if (adaptive) {
+                d->sum[BETA].v[i] += dtheta * k->a[t].v[i];
+                d->sum[RHO].v[i] += ga[i] * k->a[t].v[i];
+                ga[i] = through_time * (rho[i] * ga[i] + beta[i] * dtheta);
+            }
         }
-        if (adaptive) {
-            VEC da = d->a.j[j];
-            d->sum[BETA].j[j] += dtheta * k->a[t].j[j];
-            d->sum[RHO].j[j] += da * k->a[t].j[j];
-            d->a.j[j] = through_time * (p->of[RHO].j[j] * da + p->of[BETA].j[j] * dtheta);
-        }
-        d->v.j[j] = before * p->leak_in.j[j] * du;
+        gv[i] = in_before * du;
     }
 }
 
@@ -295,8 +324,7 @@ INLINE void FN(step_back)(const call *c, const FN(parameters) * p, const FN(chun
 static void FN(flush)(const call *c, FN(gradients) * d, int64_t slice, int64_t first, int n) {
     double *total = c->grad_parameters + slice * PARAMETERS * c->channels;
     for (int k = 0; k < PARAMETERS; k++, total += c->channels) {
-        REAL row[TILE];
-        FN(write)(row, &d->sum[k]);
+        const REAL *row = d->sum[k].r;
         int64_t channel = first / c->inner % c->channels, left = c->inner - first % c->inner;
         for (int i = 0; i < n;) {
             int end = c->channels == 1 ? n : left < n - i ? i + (int)left : n;
@@ -310,65 +338,89 @@ static void FN(flush)(const call *c, FN(gradients) * d, int64_t slice, int64_t f
     memset(d->sum, 0, sizeof d->sum);
 }
 
-INLINE void FN(backward_tile)(const call *c, int64_t slice, int64_t first, int n, const FN(parameters) * p, FN(chunk) * k,
-                              const int adaptive, const int parameters) {
-    OPTIONS(c);
-    const int64_t later = first + FN(ahead)(c->steps), size = c->size;
-    FN(gradients) d = {0};
-    d.v = FN(load_state)(c->grad_v, first, n);
-    if (adaptive) d.a = FN(load_state)(c->grad_a, first, n);
+INLINE void FN(backward_block)(const call *c, int64_t slice, int64_t first, int64_t stop, int n, const FN(parameters) * p,
+                               FN(chunk) * k, FN(gradients) * d, const int soft, const int adaptive,
+                               const int parameters, const int scalar) {
+    const int64_t storage = c->storage, size = c->size;
+    const int width = (n + LANES - 1) / LANES;
+    FN(row) v, a, g, level, x_row, gs_row, gu_row, gx_row, zero = {0};
+    FN(load_state)(c->grad_v, first, n, &d->v);
+    if (adaptive) FN(load_state)(c->grad_a, first, n, &d->a);
     for (int64_t from = (c->steps - 1) / CHUNK * CHUNK; from >= 0 && c->steps > 0; from -= CHUNK) {
-        int steps = c->steps - from < CHUNK ? (int)(c->steps - from) : CHUNK;
+        const int steps = c->steps - from < CHUNK ? (int)(c->steps - from) : CHUNK;
+        const int64_t turns = c->grad_s ? 2 * steps : steps;
         const REAL *kept = (const REAL *)c->checkpoints + (from / CHUNK - 1) * (1 + adaptive) * size + first;
-        FN(tile) v = from ? FN(load_state)(kept, 0, n) : FN(load_state)(c->v0, first, n), a = {0}, s;
-        if (adaptive) a = from ? FN(load_state)(kept + size, 0, n) : FN(load_state)(c->a0, first, n);
+        FN(load_state)(from ? kept : c->v0, from ? 0 : first, n, &v);
+        if (adaptive) FN(load_state)(from ? kept + size : c->a0, from ? 0 : first, n, &a);
         for (int t = 0; t < steps; t++) {
-            FN(prefetch)(c->x, (from + t) * c->x_stride + later, bytes);
-            FN(tile) x = FN(load)(storage, c->x, (from + t) * c->x_stride + first, n);
+            FN(look_ahead)(c, from, steps, turns, t, first, stop, n);
+            const LOOSE *x = FN(load)(storage, c->x, (from + t) * c->x_stride + first, n, &x_row);
             if (adaptive) k->a[t] = a;
-            if (parameters) k->v[t] = v, k->x[t] = x;
-            FN(step)(p, &x, &v, &a, &s, &k->u[t], at, soft, v_reset, sign, adaptive);
+            if (parameters) {
+                k->v[t] = v;
+                for (int i = 0; i < width; i++) k->x[t].v[i] = x[i];
+            }
+            FN(step)(width, p, x, v.v, a.v, 0, (LOOSE *)k->u[t].r, 0, 0, c, adaptive, scalar);
         }
         for (int t = steps - 1; t >= 0; t--) {
-            int64_t step = from + t;
-            FN(tile) gs = {0}, gu = {0}, gx;
+            const int64_t step = from + t;
+            const LOOSE *gs = (const LOOSE *)zero.r, *gu = 0;
             if (c->grad_s) {
-                FN(prefetch)(c->grad_s, step * c->grad_s_stride + later, bytes);
-                gs = FN(load)(storage, c->grad_s, step * c->grad_s_stride + first, n);
+                FN(look_ahead)(c, from, steps, turns, turns - 1 - t, first, stop, n);
+                gs = FN(load)(storage, c->grad_s, step * c->grad_s_stride + first, n, &gs_row);
             }
-            if (c->grad_v_seq) gu = FN(load)(storage, c->grad_v_seq, step * c->grad_v_seq_stride + first, n);
-            FN(step_back)(c, p, k, t, &d, &gs, &gu, &gx, at, soft, v_reset, sign, adaptive, parameters);
-            FN(store)(storage, stream, c->grad_x, step * size + first, n, &gx);
+            if (c->grad_v_seq) gu = FN(load)(storage, c->grad_v_seq, step * c->grad_v_seq_stride + first, n, &gu_row);
+            const VEC *theta = p->of[THRESHOLD].v;
+            if (adaptive) {
+                for (int i = 0; i < width; i++) level.v[i] = theta[i] + p->of[BETA].v[i] * k->a[t].v[i];
+                theta = level.v;
+            }
+            FN(surrogate)((int)(c->options >> SURROGATE_SHIFT), width, k->u[t].v, theta, (REAL)c->constants[TEMPERATURE], g.v);
+            LOOSE *gx = FN(target)(storage, c->grad_x, step * size + first, n, &gx_row);
+            const int stream = FN(streams)(c, gx);
+            if (UNLIKELY(gu != 0))
+                FN(step_back)(width, c, p, k, t, theta, g.v, d, gs, gu, gx, stream, soft, adaptive, parameters, scalar);
+            else
+                FN(step_back)(width, c, p, k, t, theta, g.v, d, gs, 0, gx, stream, soft, adaptive, parameters, scalar);
+            FN(finish)(storage, c->grad_x, step * size + first, n, gx, &gx_row);
         }
-        if (c->grad_parameters) FN(flush)(c, &d, slice, first, n);
+        if (c->grad_parameters) FN(flush)(c, d, slice, first, n);
     }
-    FN(store_state)(c->grad_v0, first, n, &d.v);
-    if (adaptive) FN(store_state)(c->grad_a0, first, n, &d.a);
+    FN(store_state)(c->grad_v0, first, n, &d->v);
+    if (adaptive) FN(store_state)(c->grad_a0, first, n, &d->a);
 }
 
 static void FN(lif_backward)(const call *c, int64_t slice, int64_t start, int64_t stop) {
     FN(parameters) p;
     FN(chunk) k;
+    FN(gradients) d;
+    memset(d.sum, 0, sizeof d.sum);
     FN(fill)(c, &p, start, 1);
-    for (int64_t first = start; first < stop; first += TILE) {
-        int n = stop - first < TILE ? (int)(stop - first) : TILE;
+    for (int64_t first = start; first < stop; first += BLOCK) {
+        int n = stop - first < BLOCK ? (int)(stop - first) : BLOCK;
         if (c->channels > 1) FN(fill)(c, &p, first, n);
-        if (c->options & ADAPTIVE)
-            FN(backward_tile)(c, slice, first, n, &p, &k, 1, 1);
-        else if (c->grad_parameters)
-            FN(backward_tile)(c, slice, first, n, &p, &k, 0, 1);
-        else
-            FN(backward_tile)(c, slice, first, n, &p, &k, 0, 0);
+        const int kind = c->options & ADAPTIVE ? 4 : c->grad_parameters ? 2 : 0;
+        const int soft = c->options & SOFT ? 1 : 0;
+#define BLOCK_BACK(soft, adaptive, parameters, scalar) \
+    FN(backward_block)(c, slice, first, stop, n, &p, &k, &d, soft, adaptive, parameters, scalar); break
+        switch (kind | soft) {
+            case 0: if (c->channels == 1) { BLOCK_BACK(0, 0, 0, 1); } BLOCK_BACK(0, 0, 0, 0);
+            case 1: if (c->channels == 1) { BLOCK_BACK(1, 0, 0, 1); } BLOCK_BACK(1, 0, 0, 0);
+            case 2: BLOCK_BACK(0, 0, 1, 0);
+            case 3: BLOCK_BACK(1, 0, 1, 0);
+            case 4: BLOCK_BACK(0, 1, 1, 0);
+            default: BLOCK_BACK(1, 1, 1, 0);
+        }
+#undef BLOCK_BACK
     }
 #ifdef RANVIER_X86
     if (c->stream) _mm_sfence();
 #endif
 }
 
-#undef OPTIONS
-#undef UNROLL
 #undef LANES
-#undef TILE
-#undef EACH
+#undef BLOCK
+#undef WIDTH
 #undef VEC
+#undef LOOSE
 #undef MASK

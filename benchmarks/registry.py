@@ -1,0 +1,33 @@
+"""Which workloads there are, and in which processes each is run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import allocator, conv_net, gather, lif, overhead, representations
+from benchmarks.harness import Row, Settings
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A function that returns measured rows, and the processes that it wants.
+
+    Attributes:
+        scaling: whether it is repeated for every number of threads; otherwise one thread is all it uses.
+        allocators: the allocator settings it is run under, see `benchmarks.process`.
+        cuda: whether it has something to measure on a CUDA device.
+    """
+
+    run: Callable[[Settings], list[Row]]
+    scaling: bool = True
+    allocators: tuple[str, ...] = ("steady",)
+    cuda: bool = False
+
+
+WORKLOADS: dict[str, Workload] = {
+    "lif": Workload(lif.run, cuda=True),
+    "conv_net": Workload(conv_net.run, cuda=True),
+    "gather": Workload(gather.run),
+    "representations": Workload(representations.run, scaling=False),
+    "overhead": Workload(overhead.run, scaling=False, cuda=True),
+    "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
+}

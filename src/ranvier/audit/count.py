@@ -1,0 +1,168 @@
+"""Counts what every layer of a network does, by forward hooks that are gone afterwards."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
+from ranvier.carry import Temporal
+from ranvier.record import owns_memory
+
+WEIGHTED = (_ConvNd, nn.Linear)
+
+
+def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
+    """Run `net` once on `x` `[T, B, ...]` in evaluation mode and count the operations of every layer.
+
+    MACs of a layer = outputs x inputs that one output sums over (padding included, as in published tables).
+    A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
+    layer of its own with one MAC per value. Convolution, linear, batch norm and neurons are counted; every other
+    module that owns parameters is named in `Audit.uncounted`.
+
+    Raises:
+        ValueError: `x` has no time and batch axes, or the network has no layer to count.
+
+    >>> net = nn.Sequential(nn.Linear(4, 3, bias=False))
+    >>> cost = audit(net, torch.tensor([[[1.0, 0.0, 0.0, 1.0]]]))
+    >>> cost.macs, cost.accumulates, round(cost.energy_pj, 2), round(cost.ann_energy_pj, 2)
+    (12.0, 6.0, 5.4, 55.2)
+    """
+    if x.ndim < 3:
+        raise ValueError(f"expected an input [time, batch, ...] to audit, got shape {tuple(x.shape)}")
+    energy = energy or Energy()
+    seen: dict[str, _Seen] = {}
+    with evaluation(net), _counting(net, seen), torch.no_grad():
+        net(x)
+    lanes = x.shape[0] * x.shape[1]
+    modules = dict(net.named_modules())
+    temporal = {name for name in seen if isinstance(modules[name], Temporal)}
+    layers = [
+        _layer_cost(name, modules[name], counted, lanes, energy)
+        for name, counted in seen.items()
+        if name not in temporal and counted.operations
+    ]
+    if not layers:
+        raise ValueError(f"{type(net).__name__} has no convolution or linear layer: there is nothing to audit")
+    neurons = [_neuron_cost(name, modules[name], seen[name], lanes) for name in seen if name in temporal]
+    uncounted = [
+        name or type(module).__name__
+        for name, module in modules.items()
+        if name not in seen and next(module.parameters(recurse=False), None) is not None
+    ]
+    total = sum(p.numel() for p in net.parameters())
+    return Audit(tuple(layers), tuple(neurons), tuple(uncounted), x.shape[0], total, energy)
+
+
+@contextmanager
+def evaluation(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, every module's own mode afterwards."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@dataclass
+class _Seen:
+    """What the hooks added up for one module over the calls of one forward."""
+
+    operations: int = 0
+    values: int = 0
+    active: int = 0
+    binary: bool = True
+    folded: str | None = None
+
+    def look(self, x: Tensor) -> None:
+        self.values += x.numel()
+        self.active += int(torch.count_nonzero(x))
+        self.binary = self.binary and bool(((x == 0) | (x == 1)).all())
+
+
+def _layer_cost(name: str, module: nn.Module, counted: _Seen, lanes: int, energy: Energy) -> LayerCost:
+    macs = counted.operations / lanes
+    rate = counted.active / counted.values
+    free = counted.binary and isinstance(module, WEIGHTED)
+    accumulates = counted.active * counted.operations / (counted.values * lanes) if free else 0.0
+    return LayerCost(
+        name=name,
+        kind=type(module).__name__,
+        parameters=sum(p.numel() for p in module.parameters()),
+        macs=macs,
+        input_rate=rate,
+        multiplication_free=free,
+        accumulates=accumulates,
+        energy_pj=accumulates * energy.accumulate if free else macs * energy.mac,
+        ann_energy_pj=macs * energy.mac,
+        folded=counted.folded,
+    )
+
+
+def _neuron_cost(name: str, module: nn.Module, counted: _Seen, lanes: int) -> NeuronCost:
+    return NeuronCost(
+        name=name,
+        kind=type(module).__name__,
+        parameters=sum(p.numel() for p in module.parameters()),
+        neurons=counted.values / lanes,
+        firing_rate=counted.active / counted.values if counted.binary else None,
+    )
+
+
+@contextmanager
+def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
+    """Count into `seen` what every known module does; no hook is left behind."""
+    products: dict[int, tuple[str, Tensor, int]] = {}
+    handles = []
+    try:
+        for name, module in net.named_modules():
+            if isinstance(module, WEIGHTED):
+                handles.append(module.register_forward_hook(_weighted(name, seen, products)))
+            elif isinstance(module, _BatchNorm):
+                handles.append(module.register_forward_hook(_norm(name, seen, products)))
+            elif owns_memory(module):
+                handles.append(module.register_forward_hook(_neurons(name, seen)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _weighted(name: str, seen: dict[str, _Seen], products: dict[int, tuple[str, Tensor, int]]) -> Callable:
+    def hook(module: Any, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+        counted = seen.setdefault(name, _Seen())
+        # The weight is [out, in / groups, kernel...]: one output sums over all but the first axis.
+        counted.operations += y.numel() * module.weight[0].numel()
+        counted.look(inputs[0])
+        # Kept alive until the end, so that no later tensor can take over the address that a norm is compared by.
+        products[y.untyped_storage().data_ptr()] = (name, y, y._version)
+
+    return hook
+
+
+def _norm(name: str, seen: dict[str, _Seen], products: dict[int, tuple[str, Tensor, int]]) -> Callable:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+        counted, x = seen.setdefault(name, _Seen()), inputs[0]
+        source, _, version = products.get(x.untyped_storage().data_ptr(), (None, None, -1))
+        # A changed version is an activation in place between the two: then nothing folds.
+        if source is not None and version == x._version:
+            seen[source].folded = name
+        else:
+            counted.operations += y.numel()
+            counted.look(x)
+
+    return hook
+
+
+def _neurons(name: str, seen: dict[str, _Seen]) -> Callable:
+    def hook(module: nn.Module, inputs: tuple[Any, ...], y: Any) -> None:
+        seen.setdefault(name, _Seen()).look(y[0] if isinstance(y, tuple) else y)
+
+    return hook

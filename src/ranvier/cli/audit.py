@@ -1,0 +1,98 @@
+"""`ranvier audit RUN`."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from ranvier.cli.options import RunFolder, Threads, call, console, print_json, use_threads
+from ranvier.cli.show import facts
+from ranvier.quantity import count, energy, memory, seconds
+
+if TYPE_CHECKING:
+    from ranvier.audit import Audit, Latency
+
+
+def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool = False) -> None:
+    """Count what a run costs: operations, firing rates, energy, memory, and the latency of a step.
+
+    Args:
+        run: the folder of the run.
+        samples: held-out recordings over which firing rates are measured.
+        threads: torch threads.
+        json: one line of JSON for a script.
+    """
+    from ranvier.audit import audit, latency, peak_memory
+    from ranvier.run import open_run
+    from ranvier.samples import held_out
+
+    use_threads(threads)
+    out = console()
+    with out.status("counting"):
+        opened = open_run(run)
+        net, x = opened.net(), held_out(opened, count=samples).x
+        cost = audit(net, x)
+        whole, step = peak_memory(net, x[:, :1]), peak_memory(net, x[:1, :1])
+        times = latency(net, x)
+    if json:
+        peak = {"peak_bytes_recording": whole, "peak_bytes_step": step}
+        print_json(cost.as_dict() | peak | {"latency_s": asdict(times)})
+        return
+    out.print(_layers(cost))
+    out.print()
+    out.print(facts(_sentences(cost, times, step=step, whole=whole)))
+    if cost.uncounted:
+        out.print(f"[yellow]not counted: {', '.join(cost.uncounted)}[/]")
+
+
+def _layers(cost: "Audit") -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=True, footer_style="bold")
+    footer = (
+        "a step",
+        "",
+        f"{cost.parameters:,}",
+        count(cost.macs),
+        "",
+        count(cost.accumulates),
+        energy(cost.energy_pj),
+        energy(cost.ann_energy_pj),
+        "",
+    )
+    heads = ("layer", "kind", "parameters", "MACs", "input active", "accumulates", "energy", "as ANN", "")
+    for i, (head, total) in enumerate(zip(heads, footer, strict=True)):
+        table.add_column(head, total, justify="right" if 2 <= i <= 7 else "left", no_wrap=True)
+    for layer in cost.layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            f"{layer.parameters:,}",
+            count(layer.macs),
+            f"{100 * layer.input_rate:.1f} %",
+            count(layer.accumulates) if layer.multiplication_free else "",
+            energy(layer.energy_pj),
+            energy(layer.ann_energy_pj),
+            "[green]only adds[/]" if layer.multiplication_free else "multiplies",
+        )
+    return table
+
+
+def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dict[str, str]:
+    spiking = [f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None]
+    gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
+    return {
+        "neurons that fire": ", ".join(spiking) + " in a step" if spiking else "no layer spikes",
+        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same shape "
+        f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
+        f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
+        "constants": f"{cost.energy.mac} pJ a multiply-accumulate, {cost.energy.accumulate} pJ an accumulate (45 nm, "
+        f"Horowitz 2014); the membranes, left out as in published tables: {energy(cost.membrane_pj)}",
+        "memory": f"weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, {memory(whole)} for "
+        "a recording at once",
+        "latency of a step": f"{seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; "
+        + (f"sum of weight rows in {', '.join(gathered)}" if gathered else "every layer chose its dense way")
+        + ")",
+    }
+
+
+def run(arguments: list[str]) -> int:
+    return call(audit, arguments, verb="audit")

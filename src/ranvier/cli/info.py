@@ -1,0 +1,128 @@
+"""`ranvier info FILE` and `ranvier info RUN`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ranvier.cli.options import EventFile, File, Sensor, call, console, print_json, wrote
+from ranvier.cli.show import density_picture, facts
+from ranvier.quantity import count, memory, seconds
+
+
+def info(
+    file: EventFile,
+    *,
+    sensor: Sensor = None,
+    picture: File = None,
+    json: bool = False,
+) -> None:
+    """Show facts and a picture of an event file, or of a run.
+
+    Args:
+        file: an event file of any format, or the folder of a run.
+        sensor: width and height in pixels, where the file does not say or says wrong.
+        picture: also write the picture as PNG.
+        json: one line of JSON for a script.
+    """
+    if file.is_dir():
+        _about_run(file, json=json)
+    else:
+        _about_recording(file, sensor, picture, json=json)
+
+
+def _about_recording(file: Path, sensor: tuple[int, int] | None, picture: Path | None, *, json: bool) -> None:
+    from ranvier.data.describe import describe
+
+    found = describe(file, sensor=sensor)
+    if json:
+        print_json(found)
+    else:
+        out = console()
+        out.print(facts(_sentences(found)))
+        on, off = _density(file, sensor)
+        # Without a terminal there are no colours, and the picture would be a block of equal characters.
+        if out.is_terminal:
+            out.print(density_picture(on, off, columns=min(80, out.width - 1)))
+    if picture is not None:
+        _write_picture(file, sensor, picture)
+        if not json:
+            wrote(picture)
+
+
+def _sentences(found: dict[str, Any]) -> dict[str, str]:
+    rate = found["rate_mean"]
+    width, height = found["sensor"]
+    return {
+        "file": f"{found['path']} ({memory(found['bytes'])})",
+        "format": found["format"],
+        "sensor": f"{width}x{height} pixels, events up to column {found['seen'][0]} and row {found['seen'][1]}",
+        "events": f"{found['events']:,}, {100 * found['on_share']:.1f} % ON",
+        "time": f"{seconds(found['duration_us'] / 1e6)} ({found['first_us']:,} to {found['last_us']:,} µs)",
+        "rate": f"{count(rate)} events/s, peak {count(max(rate, found['rate_peak']))}" if rate else "all at one time",
+        "active pixels": f"{found['active_pixels']:,} ({100 * found['active_pixels'] / (width * height):.1f} %)",
+        "busiest pixels": ", ".join(f"({p['x']}, {p['y']}) {p['events']:,} events" for p in found["busiest"]),
+    }
+
+
+def _density(file: Path, sensor: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ON and OFF events of each pixel, read in constant memory."""
+    from ranvier.data.formats import open_events
+
+    recording = open_events(file, sensor=sensor)
+    width, height = recording.sensor
+    sums = np.zeros((2, height * width), np.int64)
+    for chunk in recording.chunks(count=1 << 18):
+        site = chunk.y.astype(np.int64) * width + chunk.x
+        sums += [np.bincount(site[chunk.polarity == on], minlength=height * width) for on in (True, False)]
+    on, off = sums.reshape(2, height, width)
+    return on, off
+
+
+def _write_picture(file: Path, sensor: tuple[int, int] | None, picture: Path) -> None:
+    import torch
+    from matplotlib.image import imsave
+
+    from ranvier.plot import event_image
+
+    on, off = _density(file, sensor)
+    imsave(picture, event_image(torch.from_numpy(np.stack([off, on]))), format="png")
+
+
+def _about_run(folder: Path, *, json: bool) -> None:
+    from ranvier.recipes.saved import to_plain
+    from ranvier.run import RESULT, open_run
+
+    run = open_run(folder)
+    done = (folder / RESULT).exists()
+    measured = run.metrics
+    accuracies = [line["accuracy"] for line in measured if line["split"] != "train"]
+    if json:
+        print_json(
+            {
+                "recipe": run.config.name,
+                "finished": done,
+                "result": run.result if done else None,
+                "epochs": measured[-1]["epoch"] + 1 if measured else 0,
+                "config": to_plain(run.config),
+            }
+        )
+        return
+    expected = run.config.expected
+    rows = {
+        "run": str(folder),
+        "recipe": run.config.name,
+        "trained": f"{measured[-1]['epoch'] + 1 if measured else 0} of {run.config.train.epochs} epochs",
+        "accuracy": f"{100 * run.result['accuracy']:.1f} % held out"
+        if done
+        else "not finished: continue with --resume",
+        "best so far": f"{100 * max(accuracies):.1f} % on the validation split" if accuracies else "",
+        "expected": f"{100 * expected.value:.1f} % ({expected.source})" if expected else "nothing stated",
+        "data": f"{run.config.data.name}, {run.config.data.steps} steps of {run.config.data.window_us / 1000:g} ms",
+        "model": run.config.model.name,
+    }
+    console().print(facts({name: value for name, value in rows.items() if value}))
+
+
+def run(arguments: list[str]) -> int:
+    return call(info, arguments, verb="info")

@@ -1,0 +1,78 @@
+"""How results look on a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+BARS = "▏▎▍▌▋▊▉█"
+
+
+def accuracy_line(result: Mapping[str, Any]) -> str:
+    """Return the accuracy with the number of recordings, and the expected number where there is one."""
+    tested = sum(map(sum, result["confusion"]))
+    line = f"accuracy [bold]{100 * result['accuracy']:.1f} %[/] on {tested:,} held-out recordings"
+    if result.get("expected"):
+        line += f" (expected {100 * result['expected']['value']:.1f} %, {result['expected']['source']})"
+    return line
+
+
+def bar(share: float, width: int = 20) -> str:
+    """Return a bar of eighths of a character for a share in 0..1.
+
+    >>> bar(0.5, width=4)
+    '██  '
+    """
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return ("█" * (eighths // 8) + (BARS[eighths % 8 - 1] if eighths % 8 else "")).ljust(width)
+
+
+def facts(pairs: Mapping[str, str]) -> Table:
+    """Return a table of names and values."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, value in pairs.items():
+        table.add_row(f"[bright_black]{name}[/]", value)
+    return table
+
+
+def density_picture(on: np.ndarray, off: np.ndarray, *, columns: int = 72) -> Text:
+    """Return event counts `[H, W]` as half blocks, two pixels a character: amber ON, blue OFF, both bright."""
+    scale = max(1, -(-on.shape[1] // columns))
+    on, off = (_shrink(image, scale) for image in (on, off))
+    total = on + off
+    bright = np.quantile(total[total > 0], 0.98) if (total > 0).any() else 1.0
+    share = np.where(total > 0, on / np.maximum(total, 1e-9), 0.0)[..., None]
+    light = np.sqrt(np.clip(total / bright, 0, 1))[..., None]
+    colour = (light * (share * (232, 116, 44) + (1 - share) * (47, 134, 181))).astype(int)
+    if len(colour) % 2:
+        colour = np.concatenate([colour, np.zeros_like(colour[:1])])
+    text = Text()
+    for upper, lower in zip(colour[::2], colour[1::2], strict=True):
+        for top, bottom in zip(upper, lower, strict=True):
+            text.append("▀", style=f"rgb({','.join(map(str, top))}) on rgb({','.join(map(str, bottom))})")
+        text.append("\n")
+    return text
+
+
+def _shrink(image: np.ndarray, scale: int) -> np.ndarray:
+    height, width = (-(-size // scale) * scale for size in image.shape)
+    padded = np.zeros((height, width))
+    padded[: image.shape[0], : image.shape[1]] = image
+    return padded.reshape(height // scale, scale, width // scale, scale).sum((1, 3))
+
+
+def spans(labels: Sequence[str], edges_ms: Sequence[float]) -> list[tuple[float, float, str]]:
+    """Return (from, to, label) for each stretch of equal labels; `edges_ms` has one more entry than `labels`.
+
+    >>> spans(["3", "3", "8"], [0, 10, 20, 30])
+    [(0, 20, '3'), (20, 30, '8')]
+    """
+    found: list[tuple[float, float, str]] = []
+    for label, start, stop in zip(labels, edges_ms, edges_ms[1:], strict=False):
+        if found and found[-1][2] == label:
+            found[-1] = (found[-1][0], stop, label)
+        else:
+            found.append((start, stop, label))
+    return found

@@ -1,0 +1,46 @@
+"""`ranvier test RUN`."""
+
+from typing import Literal
+
+from ranvier.cli.options import Device, RunFolder, Threads, call, check_device, console, print_json
+from ranvier.cli.show import accuracy_line
+
+
+def measure(
+    run: RunFolder,
+    *,
+    split: Literal["test", "val", "train"] = "test",
+    device: Device = "cpu",
+    threads: Threads = None,
+    json: bool = False,
+) -> None:
+    """Measure the weights of a run on the held-out recordings.
+
+    Args:
+        run: the folder of the run.
+        split: which recordings.
+        device: where the network runs.
+        threads: torch threads.
+        json: one line of JSON for a script.
+    """
+    from ranvier.run import open_run
+    from ranvier.tasks.evaluate import evaluate
+
+    out = console()
+    opened = open_run(run)
+    with out.status("testing"):
+        found = evaluate(run, split=split, device=check_device(device), threads=threads)
+    if json:
+        print_json(found)
+        return
+    expected = opened.config.expected
+    out.print(accuracy_line(found | {"expected": expected and {"value": expected.value, "source": expected.source}}))
+    classes = found["classes"]
+    for true, row in enumerate(found["confusion"]):
+        wrong = [f"{count} as {classes[k]}" for k, count in enumerate(row) if count and k != true]
+        if wrong:
+            out.print(f"  {classes[true]}: {row[true]} of {sum(row)} found; taken {', '.join(wrong)}")
+
+
+def run(arguments: list[str]) -> int:
+    return call(measure, arguments, verb="test")

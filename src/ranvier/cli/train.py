@@ -1,0 +1,85 @@
+"""`ranvier train RECIPE`: the options of a run, and every setting of the recipe by its name."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ranvier.cli import INTERRUPTED, complain
+from ranvier.cli.options import Device, Folder, Number, Threads, call, check_device, console, print_json, wrote
+
+HELP = """usage: ranvier train RECIPE [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N] [--json]
+                     [--train.lr 1e-3 ...]
+
+Train a recipe into a run folder, test it on the held-out recordings and write its report.
+
+  ranvier recipes               lists the recipes
+  ranvier train RECIPE --help   lists every setting of one"""
+
+
+def run(arguments: list[str]) -> int:
+    """Take the recipe's name off the arguments; what may follow it depends on the recipe."""
+    from ranvier.recipes import load
+
+    names = [i for i, word in enumerate(arguments[:1]) if not word.startswith("-")]
+    if not names:
+        print(HELP, file=sys.stdout if arguments[:1] in (["--help"], ["-h"]) else sys.stderr)
+        return 0 if arguments[:1] in (["--help"], ["-h"]) else 2
+    try:
+        listed = load(arguments[0])
+    except KeyError as error:
+        return complain(error.args[0])
+    # The number to expect belongs to the listing and is no setting.
+    recipe = replace(listed, expected=None)
+    kind: Any = Annotated[type(recipe), tyro.conf.arg(name="")]
+
+    def train(
+        recipe: kind = recipe,  # type: ignore[valid-type]
+        *,
+        run: Folder = None,
+        resume: bool = False,
+        seed: Number = None,
+        device: Device = "cpu",
+        threads: Threads = None,
+        json: bool = False,
+    ) -> int:
+        """Train a recipe into a run folder, test it on the held-out recordings and write its report.
+
+        Args:
+            recipe: what is trained.
+            run: the folder; default: runs/ and the recipe's name.
+            resume: go on where the run in the folder stopped.
+            seed: the same as --train.seed.
+            device: where the network runs.
+            threads: torch threads; another number may give other last bits.
+            json: one line of JSON for a script, and no progress.
+        """
+        recipe = replace(recipe, expected=listed.expected)
+        if seed is not None:
+            recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+        return train_recipe(
+            recipe, run or Path("runs") / recipe.name, resume=resume, device=device, threads=threads, json=json
+        )
+
+    return call(train, arguments[1:], verb=f"train {recipe.name}")
+
+
+def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, threads: int | None, json: bool) -> int:
+    """Train, write the report, and say what was reached."""
+    from ranvier.cli.show import accuracy_line
+    from ranvier.report import write_report
+    from ranvier.tasks.train import train
+
+    try:
+        finished = train(recipe, folder, resume=resume, device=check_device(device), threads=threads, progress=not json)
+    except KeyboardInterrupt:
+        return complain(f"interrupted; repeat the command with --resume to go on with {folder}", code=INTERRUPTED)
+    report = write_report(finished)
+    if json:
+        print_json({"run": str(folder), "report": str(report)} | finished.result)
+        return 0
+    console().print(accuracy_line(finished.result))
+    wrote(folder, report)
+    return 0

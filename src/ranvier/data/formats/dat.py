@@ -1,0 +1,88 @@
+"""Prophesee `.dat`: a text header, then 8 bytes an event.
+
+Layout, little-endian: uint32 time in µs, then a uint32 that holds, from the lowest bit, in version 2
+x (14 bits), y (14), polarity (4), and in version 1 x (9), y (8), polarity (1).
+Source: Prophesee, Metavision SDK documentation, "DAT file format".
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ranvier.data.events import Events
+from ranvier.data.formats.source import (
+    BLOCK,
+    Block,
+    EventFileError,
+    Source,
+    read_exactly,
+    read_header,
+    whole_records,
+)
+
+CHANGE_EVENTS = {0, 12}
+FIELDS = {1: (9, 8, 1), 2: (14, 14, 4)}
+
+
+def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
+    """Open a `.dat` file; `sensor` stands in for, and overrules, the `% Width` and `% Height` of its header."""
+    with path.open("rb") as file:
+        header = read_header(file)
+        # Files without any header are the oldest: they lack the two bytes of type and size too.
+        kind, size = (*file.read(2), 0, 0)[:2] if header else (0, 8)
+        start = file.tell()
+    version = _version(path, header)
+    if kind not in CHANGE_EVENTS or size != 8:
+        raise EventFileError.of(
+            path,
+            f"byte {start - 2} states events of type {kind} and {size} bytes, expected change-detection events "
+            f"(type 0 or 12) of 8 bytes",
+        )
+    width, height = header.get("Width", ""), header.get("Height", "")
+    if sensor is None and width.isdecimal() and height.isdecimal():
+        sensor = int(width), int(height)
+    count = whole_records(path, start, 8)
+
+    def blocks() -> Iterator[Block]:
+        x_bits, y_bits, polarity_bits = FIELDS[version]
+        with path.open("rb") as file:
+            file.seek(start)
+            for first in range(0, count, BLOCK):
+                n = min(BLOCK, count - first)
+                words = np.frombuffer(read_exactly(file, path, 8 * n), "<u4").reshape(n, 2)
+                t, packed = words[:, 0].astype(np.int64), words[:, 1]
+                x = (packed & ((1 << x_bits) - 1)).astype(np.uint16)
+                y = (packed >> x_bits & ((1 << y_bits) - 1)).astype(np.uint16)
+                polarity = (packed >> (x_bits + y_bits) & ((1 << polarity_bits) - 1)).astype(np.uint8)
+                yield Block(t, x, y, polarity, range(start + 8 * first, start + 8 * (first + n), 8))
+
+    return Source("dat", sensor, blocks)
+
+
+def _version(path: Path, header: dict[str, str]) -> int:
+    stated = header.get("Version", "2" if header else "1")
+    if not re.fullmatch("[12]", stated):
+        raise EventFileError.of(path, f"the header states DAT version {stated!r}, expected 1 or 2")
+    return int(stated)
+
+
+def write_dat(path: Path | str, events: Events) -> None:
+    """Write a recording as Prophesee `.dat`, version 2.
+
+    Raises:
+        ValueError: a time does not fit 32 bits (71 minutes), or a coordinate 14 bits.
+    """
+    width, height = events.sensor
+    if len(events) and (events.t[0] < 0 or events.t[-1] >= 1 << 32):
+        raise ValueError(f".dat holds times from 0 to {(1 << 32) - 1} us, got {events.t[0]} to {events.t[-1]}")
+    if max(width, height) > 1 << 14:
+        raise ValueError(f".dat holds sensors of up to 16384x16384 pixels, got {width}x{height}")
+    words = np.empty((len(events), 2), "<u4")
+    words[:, 0] = events.t
+    words[:, 1] = (
+        events.x.astype(np.uint32) | events.y.astype(np.uint32) << 14 | events.polarity.astype(np.uint32) << 28
+    )
+    header = f"% Data file containing CD events.\n% Version 2\n% Width {width}\n% Height {height}\n"
+    Path(path).write_bytes(header.encode() + bytes((12, 8)) + words.tobytes())

@@ -1,0 +1,166 @@
+"""Pictures of events, spikes and results; each function draws on the matplotlib axes that it is given.
+
+The colours are few and mean the same everywhere: amber is a spike, an ON event or this network; blue is an OFF event
+or what it is compared with.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from torch import Tensor
+
+INK = "#20242e"
+AMBER = "#e8742c"
+BLUE = "#2f86b5"
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ranvier",
+}
+"""Pass to `matplotlib.rc_context`; grounds are transparent, so that pictures sit on light and on dark paper."""
+
+
+def event_image(frame: Tensor) -> NDArray[np.uint8]:
+    """Return counts `[2, H, W]` (OFF, ON) or signed counts `[1, H, W]` as a picture `[H, W, 4]`, clear where quiet."""
+    counts = frame.detach().cpu().numpy().astype(np.float32)
+    off, on = counts if len(counts) == 2 else (np.maximum(-counts[0], 0), np.maximum(counts[0], 0))
+    total = off + on
+    bright = np.quantile(total[total > 0], 0.95) if (total > 0).any() else 1.0
+    share = (on / np.maximum(total, 1e-9))[..., None]
+    colour = share * _rgb(AMBER) + (1 - share) * _rgb(BLUE)
+    # The root lifts single events out of the ground.
+    alpha = 255 * np.sqrt(np.clip(total / bright, 0, 1))[..., None]
+    return np.concatenate([colour, alpha], axis=-1).round().astype(np.uint8)
+
+
+def raster(ax: Axes, spikes: Tensor, *, rows: int = 64, step_ms: float = 1.0) -> None:
+    """Draw the spikes `[T, ...]` of one layer, time to the right; where more neurons fired, `rows` spread over them."""
+    fired = spikes.detach().flatten(1).cpu().numpy() > 0
+    alive = np.flatnonzero(fired.any(0))
+    shown = alive[np.linspace(0, len(alive) - 1, min(rows, len(alive))).astype(int)] if len(alive) else alive
+    t, row = np.nonzero(fired[:, shown])
+    # One line with breaks keeps a vector file small; a mark never gets thinner than the eye can see.
+    length = max(0.8, len(fired) / 200)
+    gap = np.full(len(t), np.nan)
+    ax.plot(
+        np.stack([t + 0.1, t + 0.1 + length, gap], 1).ravel() * step_ms,
+        np.stack([row + 0.5, row + 0.5, gap], 1).ravel(),
+        color=AMBER,
+        linewidth=1.4,
+        solid_capstyle="butt",
+    )
+    ax.set_xlim(0, len(fired) * step_ms)
+    ax.set_ylim(max(len(shown), 1), 0)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def answers(ax: Axes, logits: Tensor, classes: Sequence[str], *, step_ms: float = 1.0) -> None:
+    """Draw the running mean of the logits `[T, classes]` as probabilities; the winner stands out."""
+    logits = logits.detach().cpu()
+    mean = logits.cumsum(0) / torch.arange(1, len(logits) + 1)[:, None]
+    probability = torch.softmax(mean, -1).numpy()
+    winner = int(probability[-1].argmax())
+    t = (np.arange(len(logits)) + 1) * step_ms
+    for k in range(probability.shape[1]):
+        if k == winner:
+            ax.plot(t, probability[:, k], color=AMBER, linewidth=2.4, zorder=3)
+        else:
+            ax.plot(t, probability[:, k], color=INK, linewidth=1, alpha=0.35)
+    end = (t[-1], probability[-1, winner])
+    look = {"color": AMBER, "fontweight": "bold", "fontsize": 12, "va": "center"}
+    ax.annotate(classes[winner], end, xytext=(6, 0), textcoords="offset points", **look)
+    ax.set_xlim(0, t[-1])
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("ms")
+
+
+def curves(ax: Axes, metrics: Sequence[Mapping[str, Any]], key: str) -> None:
+    """Draw `key` over the epochs for each split in `metrics` (the lines of metrics.jsonl)."""
+    looks = {"train": (BLUE, "-"), "val": (AMBER, "-"), "test": (AMBER, "--")}
+    for split, (colour, dash) in looks.items():
+        points = [(row["epoch"], row[key]) for row in metrics if row["split"] == split and row.get(key) is not None]
+        if points:
+            ax.plot(*zip(*points, strict=True), dash, color=colour, label=split, marker="o" if len(points) == 1 else "")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("epoch")
+    ax.grid(axis="y", alpha=0.15, color=INK)
+    ax.legend()
+
+
+def confusion(ax: Axes, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
+    """Draw counts `[true][predicted]`: what is right in blue, what is wrong in amber, by share of the true class."""
+    counts = np.asarray(matrix, dtype=float)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    image = np.zeros((*counts.shape, 4), np.uint8)
+    right = np.eye(len(counts), dtype=bool)
+    image[..., :3] = np.where(right[..., None], _rgb(BLUE), _rgb(AMBER))
+    # A single mistake must be seen among hundreds of right answers.
+    image[..., 3] = (255 * np.where(right, 0.85 * share, np.minimum(1, 4 * share) * 0.9)).astype(np.uint8)
+    ax.imshow(image, interpolation="nearest")
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        ax.text(j, i, f"{int(counts[i, j])}", ha="center", va="center", fontsize=8)
+    ax.set_xticks(range(len(classes)), classes)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def bars(ax: Axes, values: Mapping[str, float], *, unit: str, other: Mapping[str, float] | None = None) -> None:
+    """Draw one horizontal bar for each name, with its value; `other` is a thinner blue bar to compare with."""
+    names = list(values)
+    longest = max([*values.values(), *(other or {}).values(), 1e-12])
+    for row, name in enumerate(names):
+        pairs = [(values[name], AMBER, -0.19 if other else 0.0)]
+        if other:
+            pairs.append((other[name], BLUE, 0.19))
+        for value, colour, shift in pairs:
+            ax.barh(row + shift, value, height=0.34 if other else 0.6, color=colour)
+            ax.annotate(
+                f"{_short(value)} {unit}",
+                (value, row + shift),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+            )
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlim(0, longest * 1.18)
+    ax.set_xticks([])
+    ax.tick_params(length=0)
+    ax.spines["bottom"].set_visible(False)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _rgb(colour: str) -> NDArray[np.float32]:
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)

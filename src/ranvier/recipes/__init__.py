@@ -1,0 +1,33 @@
+"""Recipes: the published experiments and the small ones that run anywhere. Listing and loading them needs no torch."""
+
+import difflib
+import importlib
+
+from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Expected, Recipe, Train
+
+__all__ = ["RECIPES", "Classify", "ConvClassifier", "EventFrames", "Expected", "Recipe", "Train", "load"]
+
+RECIPES = {
+    "nmnist-conv": "ranvier.recipes.classify:nmnist_conv",
+    "nmnist-conv-tiny": "ranvier.recipes.classify:nmnist_conv_tiny",
+    "digits-conv": "ranvier.recipes.classify:digits_conv",
+    "digits-conv-tiny": "ranvier.recipes.classify:digits_conv_tiny",
+}
+"""Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
+
+
+def load(name: str) -> Recipe:
+    """Return the recipe of this name.
+
+    >>> load("nmnist-conv").data.window_us > 0
+    True
+
+    Raises:
+        KeyError: there is none; the message lists near matches.
+    """
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(RECIPES)}"
+        raise KeyError(f"no recipe {name!r}: {hint} (`ranvier recipes` lists all)")
+    module, function = RECIPES[name].split(":")
+    return getattr(importlib.import_module(module), function)()

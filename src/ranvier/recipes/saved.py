@@ -1,0 +1,55 @@
+"""Recipes as plain JSON values: what `config.json` holds, and back."""
+
+import json
+from dataclasses import asdict, is_dataclass
+from typing import Any, TypeVar, get_args, get_type_hints
+
+T = TypeVar("T")
+
+
+def to_plain(recipe: Any) -> dict[str, Any]:
+    """Return a recipe, or a part of one, as nested dictionaries and lists.
+
+    >>> from ranvier.recipes import load
+    >>> to_plain(load("nmnist-conv"))["model"]["name"]
+    'conv_classifier'
+    """
+    return json.loads(json.dumps(asdict(recipe)))
+
+
+def from_plain(kind: type[T], values: dict[str, Any], *, where: str = "") -> T:
+    """Return the dataclass that `to_plain` took apart; a field that is absent takes its default.
+
+    Raises:
+        ValueError: a field that `kind` does not have; the message names it.
+    """
+    hints = get_type_hints(kind)
+    unknown = [f"{where}{name}" for name in values if name not in hints]
+    if unknown:
+        raise ValueError(f"unknown settings {', '.join(unknown)}: written by another version of ranvier")
+    return kind(**{name: _restore(hints[name], value, f"{where}{name}") for name, value in values.items()})
+
+
+def _restore(hint: Any, value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)]
+        # Of several kinds of model or data, the field `name` says which one it is.
+        chosen = [kind for kind in kinds if value.get("name") == getattr(kind, "name", None)]
+        return from_plain((chosen or kinds)[0], value, where=f"{where}.")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], *, where: str = "") -> list[str]:
+    """Return one line for each leaf in which two plain recipes differ.
+
+    >>> differences({"train": {"lr": 0.1, "seed": 0}}, {"train": {"lr": 0.2, "seed": 0}})
+    ['train.lr: 0.1 -> 0.2']
+    """
+    found = []
+    for name in old | new:
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, where=f"{where}{name}.")
+        elif before != after:
+            found.append(f"{where}{name}: {before!r} -> {after!r}")
+    return found

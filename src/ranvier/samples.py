@@ -1,0 +1,30 @@
+"""A few held-out recordings of a run, to look at and to count with."""
+
+import torch
+
+from ranvier.data import datasets
+from ranvier.run import Run
+
+
+def held_out(run: Run, *, count: int = 64) -> datasets.Batch:
+    """Return `count` test recordings of a run (or all, if there are fewer), spread evenly over the set.
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
+    dataset = datasets.build(run.config.data, "test")
+    return datasets.collate([dataset[i] for i in spread(len(dataset), count)])
+
+
+def spread(total: int, count: int) -> list[int]:
+    """Return `count` of the numbers 0 to `total` - 1, evenly spread: a set may be sorted by class.
+
+    >>> spread(100, 3)
+    [0, 50, 99]
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"expected at least 1 sample, got {count}")
+    return torch.linspace(0, total - 1, min(count, total)).round().long().tolist()

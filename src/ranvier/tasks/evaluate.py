@@ -1,0 +1,109 @@
+"""Evaluation on held-out data: loss, accuracy, confusion, and how often each spiking layer fires."""
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ranvier.data import datasets
+from ranvier.layers import mean_over_time
+from ranvier.neurons import LI, Neuron
+from ranvier.recipes import Classify, Recipe
+from ranvier.run import open_run
+from ranvier.tasks import classify
+
+Split = Literal["train", "val", "test"]
+
+
+def evaluate(
+    run: str | Path, *, split: Split = "test", device: str = "cpu", threads: int | None = None, batch_size: int = 50
+) -> dict[str, Any]:
+    """Measure the weights that a run kept.
+
+    Returns:
+        `accuracy`, `loss`, `confusion` (rows: what it is, columns: what it was taken for), `classes` and `firing_rate`
+        (spikes per neuron and step, by the layer's name).
+
+    Raises:
+        FileNotFoundError: there is no run, or it is not finished.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    opened = open_run(run)
+    batches = held_out(opened.config, split, batch_size=batch_size)
+    return measure(opened.net().to(device), batches, opened.config.task, device=device)
+
+
+def held_out(recipe: Recipe, split: Split, *, batch_size: int = 50) -> Iterable[datasets.Batch]:
+    """Return the batches of a split in fixed order."""
+    dataset = datasets.build(recipe.data, split)
+    return torch.utils.data.DataLoader(dataset, batch_size=batch_size, collate_fn=datasets.collate)  # type: ignore[arg-type]
+
+
+def measure(
+    net: nn.Module, batches: Iterable[datasets.Batch], task: Classify, *, device: str | torch.device = "cpu"
+) -> dict[str, Any]:
+    """Run `net` over all batches without gradients; its mode is put back afterwards.
+
+    Returns:
+        As `evaluate`.
+    """
+    answers, targets = [], []
+    was_training = net.training
+    net.eval()
+    try:
+        with torch.inference_mode(), count_spikes(net) as fired:
+            for batch in batches:
+                lengths = None if batch.lengths is None else batch.lengths.to(device)
+                fired.lengths = lengths
+                answers.append(classify.logits(net(batch.x.to(device)), lengths).cpu())
+                targets.append(batch.target)
+    finally:
+        net.train(was_training)
+    answer, target = torch.cat(answers), torch.cat(targets)
+    return {
+        "accuracy": float((answer.argmax(1) == target).double().mean()),
+        "loss": float(classify.loss(answer, target, task)),
+        "confusion": classify.confusion(answer, target, len(task.classes)),
+        "classes": list(task.classes),
+        "firing_rate": fired.rates(),
+    }
+
+
+class SpikeCount:
+    """Sums of spikes by layer; `lengths` of the current batch keeps the padding out."""
+
+    def __init__(self) -> None:
+        self.lengths: Tensor | None = None
+        self._sums: dict[str, float] = {}
+        self._lanes: dict[str, int] = {}
+
+    def add(self, name: str, spikes: Tensor) -> None:
+        """Count the spikes `[T, B, ...]` of one layer."""
+        rate = mean_over_time(spikes.flatten(2).float().mean(2), self.lengths)
+        self._sums[name] = self._sums.get(name, 0.0) + float(rate.sum())
+        self._lanes[name] = self._lanes.get(name, 0) + len(rate)
+
+    def rates(self) -> dict[str, float]:
+        """Return spikes per neuron and step of each layer, in the order of the forward pass."""
+        return {name: self._sums[name] / self._lanes[name] for name in self._sums}
+
+
+@contextmanager
+def count_spikes(net: nn.Module):
+    """Count the spikes of every spiking layer of `net` while the context is open; no hook is left behind."""
+    count = SpikeCount()
+
+    def hook(name: str):
+        return lambda module, inputs, y: count.add(name, y[0] if isinstance(y, tuple) else y)
+
+    spiking = [(name, m) for name, m in net.named_modules() if isinstance(m, Neuron) and not isinstance(m, LI)]
+    handles = [module.register_forward_hook(hook(name)) for name, module in spiking]
+    try:
+        yield count
+    finally:
+        for handle in handles:
+            handle.remove()

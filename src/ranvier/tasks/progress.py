@@ -1,0 +1,70 @@
+"""What the user sees while a network trains: a moving line on a terminal, one line an epoch elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class Show(Protocol):
+    """Called after every step, and after every epoch with the line of `metrics.jsonl`."""
+
+    def step(self, step: int, *, epoch: int, loss: float) -> None:
+        """Say how far the training is."""
+        ...
+
+    def measured(self, line: dict[str, Any]) -> None:
+        """Say what was measured."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def step(self, step: int, *, epoch: int, loss: float) -> None:
+        pass
+
+    def measured(self, line: dict[str, Any]) -> None:
+        pass
+
+
+class _Terminal:
+    def __init__(self, bar: Any, task: Any, epochs: int) -> None:
+        self.bar, self.task, self.epochs = bar, task, epochs
+        self.accuracy = ""
+
+    def step(self, step: int, *, epoch: int, loss: float) -> None:
+        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}{self.accuracy}"
+        self.bar.update(self.task, completed=step, description=text)
+
+    def measured(self, line: dict[str, Any]) -> None:
+        self.accuracy = f"  {line['split']} accuracy {line['accuracy']:.1%}"
+
+
+class _Lines:
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def step(self, step: int, *, epoch: int, loss: float) -> None:
+        pass
+
+    def measured(self, line: dict[str, Any]) -> None:
+        where = f"epoch {line['epoch'] + 1}/{self.epochs}  {line['split']}"
+        measured = f"loss {line['loss']:.4f}  accuracy {line['accuracy']:.1%}  {line['seconds']:.0f} s"
+        print(f"{where} {measured}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def show_training(*, steps: int, first: int, epochs: int, enabled: bool) -> Iterator[Show]:
+    """Show the progress of a training that starts at step `first` of `steps`, on standard error."""
+    if not enabled:
+        yield Silent()
+    elif not sys.stderr.isatty():
+        yield _Lines(epochs)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            yield _Terminal(bar, bar.add_task("starting", total=steps, completed=first), epochs)

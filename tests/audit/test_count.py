@@ -1,0 +1,134 @@
+"""Every number here was counted by hand."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ranvier.audit import Energy, audit
+from ranvier.carry import Carry, State, Temporal
+
+
+class Threshold(Temporal):
+    """Fires where the input is positive; remembers nothing worth keeping."""
+
+    def rest(self, batch: int, like: Tensor) -> State:
+        return {"v": torch.zeros_like(like)}
+
+    def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
+        return (x > 0).to(x.dtype)
+
+
+class Fold(nn.Module):
+    """Runs plain modules with time folded into the batch."""
+
+    def __init__(self, *modules: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(*modules)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def test_linear_with_binary_input():
+    x = torch.zeros(4, 2, 10)
+    x[0, 0, :3] = 1
+    x[3, 1, 9] = 1
+    cost = audit(nn.Sequential(nn.Linear(10, 5)), x)
+    (layer,) = cost.layers
+    assert (layer.macs, layer.parameters, layer.input_rate) == (50, 55, 4 / 80)
+    assert layer.multiplication_free
+    assert layer.accumulates == 4 * 5 / 8
+    assert cost.energy_pj == pytest.approx(2.5 * 0.9)
+    assert cost.ann_energy_pj == pytest.approx(50 * 4.6)
+
+
+def test_linear_with_real_input_pays_its_macs():
+    cost = audit(nn.Sequential(nn.Linear(10, 5)), torch.full((4, 2, 10), 0.5))
+    assert not cost.layers[0].multiplication_free
+    assert cost.accumulates == 0
+    assert cost.energy_pj == cost.ann_energy_pj == pytest.approx(230)
+
+
+def test_convolution_groups_stride_and_padding():
+    # 8 maps of 4x4, each output over 2 of 4 input maps and a 3x3 window.
+    net = Fold(nn.Conv2d(4, 8, 3, stride=2, padding=1, groups=2, bias=False))
+    x = torch.zeros(3, 2, 4, 8, 8)
+    x[..., ::2] = 1
+    (layer,) = audit(net, x).layers
+    assert layer.macs == 8 * 4 * 4 * 2 * 9
+    assert layer.input_rate == 0.5
+    assert layer.accumulates == layer.macs / 2
+
+
+def test_batch_norm_folds_behind_a_convolution_only():
+    conv = nn.Conv2d(1, 2, 1, bias=False)
+    net = Fold(conv, nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.BatchNorm2d(2))
+    cost = audit(net, torch.ones(1, 1, 1, 3, 3))
+    assert [(layer.name, layer.macs, layer.folded) for layer in cost.layers] == [
+        ("inner.0", 18, "inner.1"),
+        ("inner.3", 18, None),
+    ]
+    assert cost.layers[0].multiplication_free
+    assert not cost.layers[1].multiplication_free
+    assert cost.energy_pj == pytest.approx(18 * 0.9 + 18 * 4.6)
+    assert cost.uncounted == ()
+
+
+def test_activation_in_place_keeps_a_norm_from_folding():
+    cost = audit(Fold(nn.Conv2d(1, 2, 1), nn.ReLU(inplace=True), nn.BatchNorm2d(2)), torch.ones(1, 1, 1, 3, 3))
+    assert [layer.folded for layer in cost.layers] == [None, None]
+
+
+def test_neurons_are_counted_and_cost_one_mac_each():
+    net = nn.Sequential(nn.Linear(4, 4, bias=False), Threshold(), nn.Linear(4, 2, bias=False))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.diag(torch.tensor([1.0, 1.0, -1.0, -1.0])))
+    cost = audit(net, torch.full((2, 3, 4), 0.5))
+    (neuron,) = cost.neurons
+    assert (neuron.name, neuron.kind, neuron.neurons, neuron.firing_rate) == ("1", "Threshold", 4, 0.5)
+    assert cost.membrane_pj == pytest.approx(4 * 4.6)
+    assert [layer.accumulates for layer in cost.layers] == [0, 4]
+    assert cost.energy_pj == pytest.approx(16 * 4.6 + 4 * 0.9)
+
+
+def test_constants_are_an_argument():
+    assert audit(nn.Sequential(nn.Linear(2, 1)), torch.ones(1, 1, 2), energy=Energy(accumulate=2.0)).energy_pj == 4
+
+
+def test_a_layer_used_twice_counts_twice():
+    linear = nn.Linear(4, 4)
+    assert audit(nn.Sequential(linear, linear), torch.ones(1, 1, 4)).macs == 32
+
+
+def test_unknown_parameters_are_named():
+    cost = audit(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), torch.ones(1, 1, 4))
+    assert cost.uncounted == ("1",)
+    assert cost.parameters == 20 + 8
+
+
+def test_nothing_is_left_behind():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(), Threshold()).train()
+    net[1].eval()
+    before = copy.deepcopy(net.state_dict())
+    modes = [module.training for module in net.modules()]
+    audit(net, torch.ones(2, 1, 4))
+    assert [module.training for module in net.modules()] == modes
+    assert not any(module._forward_hooks for module in net.modules())
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+def test_errors_say_what_was_expected():
+    with pytest.raises(ValueError, match=r"\[time, batch, ...\]"):
+        audit(nn.Linear(4, 4), torch.ones(2, 4))
+    with pytest.raises(ValueError, match="nothing to audit"):
+        audit(nn.ReLU(), torch.ones(2, 1, 4))
+
+
+def test_as_dict_is_plain():
+    import json
+
+    plain = json.loads(json.dumps(audit(nn.Sequential(nn.Linear(2, 2)), torch.ones(1, 1, 2)).as_dict()))
+    assert plain["totals"]["macs"] == 4
+    assert plain["layers"][0]["multiplication_free"] is True

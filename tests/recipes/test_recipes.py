@@ -1,0 +1,53 @@
+"""Recipes load by name, without torch, survive JSON and say what differs."""
+
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from ranvier.recipes import RECIPES, Recipe, load
+from ranvier.recipes.saved import differences, from_plain, to_plain
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
+    recipe = load(name)
+    assert recipe.name == name
+    assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
+
+
+def test_a_wrong_name_lists_near_ones() -> None:
+    with pytest.raises(KeyError, match=r"no recipe 'nmist-conv': did you mean nmnist-conv"):
+        load("nmist-conv")
+    with pytest.raises(KeyError, match=r"there are nmnist-conv, .*ranvier recipes"):
+        load("xyzzy")
+
+
+def test_recipes_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        load("nmnist-conv").train.lr = 1.0  # type: ignore[misc]
+
+
+def test_listing_needs_no_torch() -> None:
+    code = "import sys; from ranvier import recipes as r; [r.load(n) for n in r.RECIPES]; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_field_that_is_absent_takes_its_default_and_an_unknown_one_is_named() -> None:
+    plain = to_plain(load("nmnist-conv"))
+    del plain["train"]["warmup"]
+    assert from_plain(Recipe, plain).train.warmup == Recipe(name="x").train.warmup
+    plain["train"]["momentum"] = 0.9
+    with pytest.raises(ValueError, match=r"unknown settings train\.momentum: written by another version"):
+        from_plain(Recipe, plain)
+
+
+def test_differences_name_every_leaf() -> None:
+    recipe = load("nmnist-conv")
+    other = replace(recipe, name="mine", model=replace(recipe.model, channels=(1, 2)))
+    found = differences(to_plain(recipe), to_plain(other))
+    assert found == ["name: 'nmnist-conv' -> 'mine'", f"model.channels: {list(recipe.model.channels)} -> [1, 2]"]
+    assert differences(to_plain(recipe), to_plain(recipe)) == []

@@ -1,0 +1,137 @@
+"""The report is read back as a browser would: well formed, complete, and alone in the world."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from ranvier.report import write_report
+from ranvier.report.samples import Samples, busiest
+from ranvier.run import Run
+
+VOID = {"meta", "img", "line", "circle", "rect", "path", "use", "br"}
+
+
+class Page(HTMLParser):
+    """Collects tags, addresses and ids, and whether every tag is closed by its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.headings: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "action"):
+                self.addresses.append(value)
+            if name == "id":
+                self.ids.append(value)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+@pytest.fixture(scope="module")
+def text(finished_run: Run) -> str:
+    path = write_report(finished_run)
+    assert path == finished_run.path / "report.html"
+    return path.read_text()
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    page = Page()
+    page.feed(text)
+    return page
+
+
+def test_it_is_well_formed(page):
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_it_needs_nothing_from_outside(page, text):
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in page.addresses)
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert "<script" not in text
+
+
+def test_inner_references_hold(page, text):
+    wanted = {address[1:] for address in page.addresses if address.startswith("#")}
+    wanted |= set(re.findall(r"url\(#([^)]+)\)", text))
+    assert wanted <= set(page.ids)
+
+
+def test_every_section_is_there(page):
+    assert page.headings == [
+        "What the camera saw",
+        "What the network said",
+        "How it learned",
+        "Where it errs",
+        "What it costs",
+        "How to repeat it",
+    ]
+
+
+def test_it_says_what_was_measured(text, finished_run):
+    assert f"{100 * finished_run.result['accuracy']:.1f}" in text
+    assert "no number was expected" in text
+    assert "<code>train.lr</code>" in text
+
+
+def test_pictures_take_the_colours_of_the_page(text):
+    body = text[text.index("<body>") :]
+    assert "var(--amber)" in body
+    assert "#e8742c" not in body
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+
+
+def test_the_expected_number_stands_beside_the_measured(finished_run, monkeypatch):
+    from ranvier.audit import audit
+    from ranvier.report import sections
+
+    result = finished_run.result | {"expected": {"metric": "accuracy", "value": 0.965, "source": "<a paper>"}}
+    cost = audit(finished_run.net(), torch.zeros(1, 1, 2, 34, 34))
+    shown = sections.summary(result, cost)
+    assert "expected 96.5 %, &lt;a paper&gt;" in shown
+    assert "left:96.50%" in shown
+
+
+def test_an_unfinished_run_is_refused(finished_run, tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="not finished"):
+        write_report(replace(finished_run, path=tmp_path))
+
+
+def test_what_is_shown():
+    labels = torch.tensor([0, 0, 1, 2, 3])
+    logits = torch.eye(4)[torch.tensor([0, 0, 1, 3, 3])].expand(2, -1, -1).clone()
+    logits[0, 2] = 0
+    samples = Samples(torch.zeros(2, 5, 2, 4, 4), labels, logits, {})
+    assert samples.to_show() == [0, 2, 4, 3]
+    assert samples.hardest() == 2
+
+
+def test_the_busiest_frame():
+    x = torch.zeros(3, 1, 2, 2)
+    x[1, 0, 0, 0] = -5
+    x[2, 0, 0, 0] = 3
+    assert torch.equal(busiest(x), x[1])
