@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from ranvier.kernels import lif_cpu
+from ranvier.kernels import lif_cpu, lif_cuda
 from ranvier.kernels.backend import uses_reference
 from ranvier.kernels.lif_call import CHUNK, CONSTANTS, Flag, Options, checkpoint_count, state_dtype
 from ranvier.kernels.surrogate import SURROGATES, Surrogate, spike
@@ -219,6 +219,8 @@ _library.define(
 )
 _library.impl("lif", lif_cpu.forward, "CPU")
 _library.impl("lif_backward", lif_cpu.backward, "CPU")
+_library.impl("lif", lif_cuda.forward, "CUDA")
+_library.impl("lif_backward", lif_cuda.backward, "CUDA")
 
 
 def _shapes(x: Tensor, v: Tensor | None, a: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:

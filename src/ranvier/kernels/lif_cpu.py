@@ -10,6 +10,8 @@ from torch import Tensor
 
 from ranvier.kernels import native, pool
 from ranvier.kernels.lif_call import Options, checkpoint_count, state_dtype
+from ranvier.kernels.lif_fallback import reference_backward, reference_forward
+from ranvier.kernels.lif_layout import channel_run, laid_out, sequence_laid_out, step_size, time_major
 
 # The fields of `call` in lif.c: 10 integers, 21 pointers, 1 integer, 7 constants.
 _CALL = struct.Struct("10q21qq7d")
@@ -51,9 +53,9 @@ def forward(
     opt, state = Options(options), state_dtype(x)
     functions = _functions()
     if functions is None:
-        return _reference_forward(x, v, a, (decay, gain, v_threshold, beta, rho), constants, options)
-    x, strides = _time_major(x)
-    steps, size = x.shape[0], _step_size(x)
+        return reference_forward(x, v, a, (decay, gain, v_threshold, beta, rho), constants, options)
+    x, strides = time_major(x)
+    steps, size = x.shape[0], step_size(x)
     s = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
     v_out = torch.empty_strided(x.shape[1:], strides, dtype=state)
     a_out = torch.empty_like(v_out) if opt.adaptive else torch.empty(0, dtype=state)
@@ -61,7 +63,7 @@ def forward(
     count = checkpoint_count(steps, opt)
     shape = (count, 2 if opt.adaptive else 1, *x.shape[1:])
     checkpoints = torch.empty_strided(shape, (shape[1] * size, size, *strides), dtype=state)
-    v, a = _laid_out(v, strides), _laid_out(a, strides)
+    v, a = laid_out(v, strides), laid_out(a, strides)
     parameters, channels = _parameters((decay, gain, v_threshold, beta, rho), state)
     packed = _CALL.pack(
         *_geometry(x, channels, options, state, x.stride(0), 0, 0),
@@ -97,15 +99,15 @@ def backward(
     functions = _functions()
     if functions is None:
         grads = (grad_s, grad_v, grad_a, grad_v_seq)
-        return _reference_backward(x, v, a, (decay, gain, v_threshold, beta, rho), grads, constants, options)
-    x, strides = _time_major(x)
-    steps, size = x.shape[0], _step_size(x)
+        return reference_backward(x, v, a, (decay, gain, v_threshold, beta, rho), grads, constants, options)
+    x, strides = time_major(x)
+    steps, size = x.shape[0], step_size(x)
     grad_x = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
     grad_v0 = torch.empty_strided(x.shape[1:], strides, dtype=state)
     grad_a0 = torch.empty_like(grad_v0) if opt.adaptive else torch.empty(0, dtype=state)
-    v, a = _laid_out(v, strides), _laid_out(a, strides)
-    grad_v, grad_a = _laid_out(grad_v, strides), _laid_out(grad_a, strides)
-    grad_s, grad_v_seq = _sequence_laid_out(grad_s, strides), _sequence_laid_out(grad_v_seq, strides)
+    v, a = laid_out(v, strides), laid_out(a, strides)
+    grad_v, grad_a = laid_out(grad_v, strides), laid_out(grad_a, strides)
+    grad_s, grad_v_seq = sequence_laid_out(grad_s, strides), sequence_laid_out(grad_v_seq, strides)
     parameters, channels = _parameters((decay, gain, v_threshold, beta, rho), state)
     pieces = _pieces(steps, size)
     partial = torch.zeros(len(pieces) if opt.parameter_gradients else 0, 5, channels, dtype=torch.float64)
@@ -134,13 +136,17 @@ def _pieces(steps: int, size: int) -> list[tuple[int, int]]:
     return pool.slices(size, grain=max(64, GRAIN // max(steps, 1)))
 
 
-def _step_size(x: Tensor) -> int:
-    return x.numel() // x.shape[0] if x.shape[0] else x[:0].new_empty(x.shape[1:]).numel()
-
-
 def _geometry(x: Tensor, channels: int, options: int, state: torch.dtype, *strides: int) -> tuple[int, ...]:
-    inner = x.stride(2) if channels > 1 else 1
-    return (x.shape[0], _step_size(x), channels, max(inner, 1), options, _STORAGE[x.dtype], state.itemsize, *strides)
+    return (
+        x.shape[0],
+        step_size(x),
+        channels,
+        channel_run(x, channels),
+        options,
+        _STORAGE[x.dtype],
+        state.itemsize,
+        *strides,
+    )
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -156,85 +162,3 @@ def _parameters(tensors: tuple[Tensor | None, ...], state: torch.dtype) -> tuple
     if channels == 1 and all(tensor is None for tensor in tensors):
         return list(tensors), 1
     return [None if p is None else p.to(state).reshape(-1).expand(channels).contiguous() for p in tensors], channels
-
-
-def _time_major(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-    """Return `x` with every time step dense in memory (a copy only if it must be), and the strides of a step."""
-    if x.is_contiguous():
-        return x, x.stride()[1:]
-    expected = 1
-    for stride, length in sorted((x.stride(d), x.shape[d]) for d in range(1, x.ndim) if x.shape[d] != 1):
-        if stride != expected:
-            x = x.contiguous()
-            return x, x.stride()[1:]
-        expected *= length
-    return x, x.stride()[1:]
-
-
-def _laid_out(tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor | None:
-    """Return one step in the memory order of x."""
-    if tensor is None or tensor.stride() == strides:
-        return tensor
-    return torch.empty_strided(tensor.shape, strides, dtype=tensor.dtype).copy_(tensor)
-
-
-def _sequence_laid_out(tensor: Tensor | None, strides: tuple[int, ...]) -> Tensor | None:
-    if tensor is None or tensor.stride()[1:] == strides:
-        return tensor
-    return torch.empty_strided(tensor.shape, (_step_size(tensor), *strides), dtype=tensor.dtype).copy_(tensor)
-
-
-def _reference_forward(
-    x: Tensor,
-    v: Tensor | None,
-    a: Tensor | None,
-    parameters: tuple[Tensor | None, ...],
-    constants: list[float],
-    options: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    from ranvier.kernels.lif import lif_reference  # the op is defined in terms of this file
-
-    s, v_out, a_out, v_seq = lif_reference(x, v, a, parameters, constants, options)
-    # Without C the backward runs the reference from the start: checkpoints would buy nothing.
-    opt = Options(options)
-    shape = (checkpoint_count(x.shape[0], opt), 2 if opt.adaptive else 1, *x.shape[1:])
-    return s, v_out.clone(), a_out.clone(), v_seq, v_out.new_zeros(shape)
-
-
-def _reference_backward(
-    x: Tensor,
-    v: Tensor | None,
-    a: Tensor | None,
-    parameters: tuple[Tensor | None, ...],
-    grads: tuple[Tensor | None, ...],
-    constants: list[float],
-    options: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    from ranvier.kernels.lif import lif_reference
-
-    opt, state = Options(options), state_dtype(x)
-    channels = max([1, *(p.numel() for p in parameters if p is not None)])
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        v = (x.new_zeros(x.shape[1:], dtype=state) if v is None else v.detach()).requires_grad_()
-        a = (torch.zeros_like(v) if a is None else a.detach()).requires_grad_()
-        leaves = [_leaf(p, number, channels, state) for p, number in zip(parameters, constants, strict=False)]
-        for leaf in leaves:
-            leaf.requires_grad_()
-        outputs = lif_reference(x, v, a, leaves, constants, options)
-        pairs = [(y, g) for y, g in zip(outputs, grads, strict=True) if g is not None and y.requires_grad]
-        found = torch.autograd.grad(
-            [y for y, _ in pairs], [x, v, a, *leaves], [g for _, g in pairs], materialize_grads=True
-        )
-    grad_x, grad_v, grad_a, *grad_parameters = found
-    return (
-        grad_x,
-        grad_v,
-        grad_a if opt.adaptive else grad_a.new_empty(0),
-        torch.stack(grad_parameters) if opt.parameter_gradients else grad_v.new_empty(0),
-    )
-
-
-def _leaf(p: Tensor | None, number: float, channels: int, state: torch.dtype) -> Tensor:
-    value = torch.tensor([number], dtype=state) if p is None else p.detach().to(state).reshape(-1)
-    return value.expand(channels).clone()
