@@ -36,7 +36,7 @@ class LIFOutput(NamedTuple):
     """Spikes `[T, ...]`, final membrane and adaptation `[...]`, and the membrane before reset `[T, ...]` on request."""
 
     s: Tensor
-    v: Tensor
+    v: Tensor | None
     a: Tensor | None
     v_seq: Tensor | None
 
@@ -60,6 +60,7 @@ def lif(
     temperature: float = 2.0,
     strict: bool = False,
     return_v: bool = False,
+    return_state: bool = True,
 ) -> LIFOutput:
     """Run a layer of leaky integrate-and-fire neurons over all time steps (equations above).
 
@@ -79,6 +80,7 @@ def lif(
         surrogate, temperature: the derivative of the spike, see `ranvier.kernels.surrogate`.
         strict: fire at v > theta instead of v >= theta.
         return_v: also return the membrane before the reset.
+        return_state: return the final state; without it, `v` and `a` are `None` and nothing is written for them.
 
     Returns:
         `LIFOutput(s, v, a, v_seq)`: `s` and `v_seq` in the dtype of `x`, `v` and `a` in the dtype of the state.
@@ -97,6 +99,8 @@ def lif(
         options |= Flag.STRICT
     if return_v:
         options |= Flag.RETURN_V
+    if not return_state:
+        options |= Flag.STATELESS
     if beta is not None:
         options |= Flag.ADAPTIVE
         if sign < 0:
@@ -114,7 +118,12 @@ def lif(
         s, v_out, a_out, v_seq = lif_reference(x, v, a, tensors, constants, options)
     else:
         s, v_out, a_out, v_seq, _ = torch.ops.ranvier.lif(x, v, a, *tensors, constants, options)
-    return LIFOutput(s, v_out, a_out if beta is not None else None, v_seq if return_v else None)
+    return LIFOutput(
+        s,
+        v_out if return_state else None,
+        a_out if return_state and beta is not None else None,
+        v_seq if return_v else None,
+    )
 
 
 def lif_reference(
@@ -228,21 +237,21 @@ def _shapes(x: Tensor, v: Tensor | None, a: Tensor | None, *rest: Any) -> tuple[
     state = x.new_empty(x.shape[1:], dtype=state_dtype(x))
     return (
         torch.empty_like(x),
-        state,
-        torch.empty_like(state) if opt.adaptive else state.new_empty(0),
+        state.new_empty(0) if opt.stateless else state,
+        torch.empty_like(state) if opt.adaptive and not opt.stateless else state.new_empty(0),
         torch.empty_like(x) if opt.return_v else x.new_empty(0),
         state.new_empty((checkpoint_count(x.shape[0], opt), 2 if opt.adaptive else 1, *state.shape)),
     )
 
 
-def _backward_shapes(x: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+def _backward_shapes(x: Tensor, v: Tensor | None, a: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
     opt = Options(rest[-1])
     state = x.new_empty(x.shape[1:], dtype=state_dtype(x))
-    channels = max([1, *(p.numel() for p in rest[2:7] if p is not None)])
+    channels = max([1, *(p.numel() for p in rest[:5] if p is not None)])
     return (
         torch.empty_like(x),
-        state,
-        torch.empty_like(state) if opt.adaptive else state.new_empty(0),
+        state.new_empty(0) if v is None else state,
+        state.new_empty(0) if a is None else torch.empty_like(state),
         state.new_empty((5, channels) if opt.parameter_gradients else (0,)),
     )
 
@@ -264,7 +273,9 @@ class _LIF(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         opt = Options(options)
         unused = [outputs[4]]
-        if not opt.adaptive:
+        if opt.stateless:
+            unused.append(outputs[1])
+        if opt.stateless or not opt.adaptive:
             unused.append(outputs[2])
         if not opt.return_v:
             unused.append(outputs[3])

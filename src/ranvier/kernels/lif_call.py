@@ -24,6 +24,7 @@ class Flag:
     RETURN_V = 128
     CHECKPOINTS = 256
     PARAMETER_GRADIENTS = 512
+    STATELESS = 1024
 
 
 class Options:
@@ -42,6 +43,7 @@ class Options:
         self.return_v = bool(options & Flag.RETURN_V)
         self.checkpoints = bool(options & Flag.CHECKPOINTS)
         self.parameter_gradients = bool(options & Flag.PARAMETER_GRADIENTS)
+        self.stateless = bool(options & Flag.STATELESS)
         self.surrogate: Surrogate = SURROGATES[options >> self.SURROGATE_SHIFT]
 
 

@@ -57,7 +57,7 @@ def forward(
     x, strides = time_major(x)
     steps, size = x.shape[0], step_size(x)
     s = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
-    v_out = torch.empty_strided(x.shape[1:], strides, dtype=state)
+    v_out = torch.empty(0, dtype=state) if opt.stateless else torch.empty_strided(x.shape[1:], strides, dtype=state)
     a_out = torch.empty_like(v_out) if opt.adaptive else torch.empty(0, dtype=state)
     v_seq = torch.empty_like(s) if opt.return_v else torch.empty(0, dtype=x.dtype)
     count = checkpoint_count(steps, opt)
@@ -68,10 +68,9 @@ def forward(
     packed = _CALL.pack(
         *_geometry(x, channels, options, state, x.stride(0), 0, 0),
         x.data_ptr(), _address(v), _address(a), *map(_address, parameters),
-        s.data_ptr(), v_out.data_ptr(), a_out.data_ptr(), v_seq.data_ptr() if opt.return_v else 0,
-        checkpoints.data_ptr() if count else 0,
+        *map(_address, (s, v_out, a_out, v_seq, checkpoints)),
         0, 0, 0, 0, 0, 0, 0, 0,
-        s.numel() * s.element_size() >= STREAM_BYTES, *constants,
+        _streams(s), *constants,
     )  # fmt: skip
     _run(functions[0], packed, steps, size)
     return s, v_out, a_out, v_seq, checkpoints
@@ -103,8 +102,9 @@ def backward(
     x, strides = time_major(x)
     steps, size = x.shape[0], step_size(x)
     grad_x = torch.empty_strided(x.shape, (size, *strides), dtype=x.dtype)
-    grad_v0 = torch.empty_strided(x.shape[1:], strides, dtype=state)
-    grad_a0 = torch.empty_like(grad_v0) if opt.adaptive else torch.empty(0, dtype=state)
+    nothing = torch.empty(0, dtype=state)
+    grad_v0 = nothing if v is None else torch.empty_strided(x.shape[1:], strides, dtype=state)
+    grad_a0 = nothing.clone() if a is None else torch.empty_strided(x.shape[1:], strides, dtype=state)
     v, a = laid_out(v, strides), laid_out(a, strides)
     grad_v, grad_a = laid_out(grad_v, strides), laid_out(grad_a, strides)
     grad_s, grad_v_seq = sequence_laid_out(grad_s, strides), sequence_laid_out(grad_v_seq, strides)
@@ -117,11 +117,10 @@ def backward(
             0 if grad_s is None else grad_s.stride(0), 0 if grad_v_seq is None else grad_v_seq.stride(0),
         ),
         x.data_ptr(), _address(v), _address(a), *map(_address, parameters),
-        0, 0, 0, 0, checkpoints.data_ptr(),
+        0, 0, 0, 0, _address(checkpoints),
         _address(grad_s), _address(grad_v), _address(grad_a), _address(grad_v_seq),
-        grad_x.data_ptr(), grad_v0.data_ptr(), grad_a0.data_ptr(),
-        partial.data_ptr() if opt.parameter_gradients else 0,
-        grad_x.numel() * grad_x.element_size() >= STREAM_BYTES, *constants,
+        *map(_address, (grad_x, grad_v0, grad_a0, partial)),
+        _streams(grad_x), *constants,
     )  # fmt: skip
     _run(functions[1], packed, steps, size)
     grad_parameters = partial.sum(0).to(state) if opt.parameter_gradients else torch.empty(0, dtype=state)
@@ -150,7 +149,13 @@ def _geometry(x: Tensor, channels: int, options: int, state: torch.dtype, *strid
 
 
 def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+    """Return where a tensor lies; 0 for `None` and for one without elements, which C takes as not wanted."""
+    return 0 if tensor is None or tensor.numel() == 0 else tensor.data_ptr()
+
+
+def _streams(output: Tensor) -> bool:
+    # With fewer steps the state, which is read and written once a call, weighs as much as the sequence.
+    return output.shape[0] >= 4 and output.numel() * output.element_size() >= STREAM_BYTES
 
 
 def _parameters(tensors: tuple[Tensor | None, ...], state: torch.dtype) -> tuple[list[Tensor | None], int]:

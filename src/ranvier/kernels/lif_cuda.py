@@ -29,8 +29,8 @@ REGISTERS = 64
 FULL_GPU = 1 << 17
 """Threads that keep a GPU busy: smaller layers give each thread fewer neurons rather than leave part of it idle."""
 
-_FORWARD = int(Flag.SOFT | Flag.LEAK_LAST | Flag.STRICT | Flag.ADAPTIVE | Flag.NEGATIVE)
-_BACKWARD = _FORWARD | int(Flag.DETACHED | Flag.SPATIAL)
+_FORWARD = Flag.SOFT | Flag.LEAK_LAST | Flag.STRICT | Flag.ADAPTIVE | Flag.NEGATIVE
+_BACKWARD = _FORWARD | Flag.DETACHED | Flag.SPATIAL
 
 
 def available() -> tuple[bool, str]:
@@ -74,7 +74,7 @@ def forward(
     x, strides = time_major(x)
     steps, size = x.shape[0], step_size(x)
     s = x.new_empty_strided(x.shape, (size, *strides))
-    v_out = x.new_empty_strided(x.shape[1:], strides, dtype=state)
+    v_out = x.new_empty(0, dtype=state) if opt.stateless else x.new_empty_strided(x.shape[1:], strides, dtype=state)
     a_out = torch.empty_like(v_out) if opt.adaptive else v_out.new_empty(0)
     v_seq = torch.empty_like(s) if opt.return_v else x.new_empty(0)
     count = checkpoint_count(steps, opt)
@@ -88,9 +88,9 @@ def forward(
     with torch.cuda.device_of(x):
         kernels.forward[(-(-size // block),)](
             x, laid_out(v, strides), laid_out(a, strides), *parameters,
-            s, v_out, a_out, v_seq if opt.return_v else None, checkpoints if count else None,
-            *constants[:6], steps, size, x.stride(0), channels, channel_run(x, channels),
-            OPTIONS=int(options) & _FORWARD, GROUP=group, CHUNK=CHUNK, RAGGED=steps % group > 0, BLOCK=block, **common,
+            s, *((None, None) if opt.stateless else (v_out, a_out)), v_seq if opt.return_v else None,
+            checkpoints if count else None, *constants[:6], steps, size, x.stride(0), channels, channel_run(x, channels),
+            OPTIONS=options & _FORWARD, GROUP=group, CHUNK=CHUNK, RAGGED=steps % group > 0, BLOCK=block, **common,
         )  # fmt: skip
     return s, v_out, a_out, v_seq, checkpoints
 
@@ -120,8 +120,9 @@ def backward(
     x, strides = time_major(x)
     steps, size = x.shape[0], step_size(x)
     grad_x = x.new_empty_strided(x.shape, (size, *strides))
-    grad_v0 = x.new_empty_strided(x.shape[1:], strides, dtype=state)
-    grad_a0 = torch.empty_like(grad_v0) if opt.adaptive else grad_v0.new_empty(0)
+    nothing = x.new_empty(0, dtype=state)
+    grad_v0 = nothing if v is None else x.new_empty_strided(x.shape[1:], strides, dtype=state)
+    grad_a0 = nothing.clone() if a is None else x.new_empty_strided(x.shape[1:], strides, dtype=state)
     parameters, channels, common = _common(tensors, x, state)
     grad_parameters = grad_v0.new_zeros((5, channels) if opt.parameter_gradients else 0)
     if size == 0:
@@ -141,10 +142,11 @@ def backward(
         kernels.backward[(-(-size // block),)](
             x, laid_out(v, strides), laid_out(a, strides), *parameters, checkpoints if steps > CHUNK else None,
             grad_s, laid_out(grad_v, strides), laid_out(grad_a, strides), grad_v_seq,
-            grad_x, grad_v0, grad_a0, sums, *constants, 2 * b / math.tanh(b / 2) if b else 4.0,
+            grad_x, None if v is None else grad_v0, None if a is None else grad_a0, sums,
+            *constants, 2 * b / math.tanh(b / 2) if b else 4.0,
             steps, size, x.stride(0), 0 if grad_s is None else grad_s.stride(0),
             0 if grad_v_seq is None else grad_v_seq.stride(0), channels, run, groups,
-            OPTIONS=int(options) & _BACKWARD, SURROGATE=opt.surrogate, SUMS=sum(1 << k for k in wanted), RUN=together,
+            OPTIONS=options & _BACKWARD, SURROGATE=opt.surrogate, SUMS=sum(1 << k for k in wanted), RUN=together,
             STEPS=part, GROUP=GROUP, CHUNK=CHUNK, PARTED=steps > part, RAGGED=steps > part and steps % part > 0,
             BLOCK=block, **common,
         )  # fmt: skip

@@ -20,7 +20,8 @@ def reference_forward(
     # Without a kernel the backward runs the reference from the start: checkpoints would buy nothing.
     opt = Options(options)
     shape = (checkpoint_count(x.shape[0], opt), 2 if opt.adaptive else 1, *x.shape[1:])
-    return s, v_out.clone(), a_out.clone(), v_seq, v_out.new_zeros(shape)
+    state = (v_out[:0].flatten(), a_out[:0].flatten()) if opt.stateless else (v_out.clone(), a_out.clone())
+    return s, *state, v_seq, v_out.new_zeros(shape)
 
 
 def reference_backward(
@@ -35,6 +36,7 @@ def reference_backward(
     from ranvier.kernels.lif import lif_reference
 
     opt, state = Options(options), state_dtype(x)
+    from_rest = (v is None, a is None)
     channels = max([1, *(p.numel() for p in parameters if p is not None)])
     with torch.enable_grad():
         x = x.detach().requires_grad_()
@@ -51,8 +53,8 @@ def reference_backward(
     grad_x, grad_v, grad_a, *grad_parameters = found
     return (
         grad_x,
-        grad_v,
-        grad_a if opt.adaptive else grad_a.new_empty(0),
+        grad_v.new_empty(0) if from_rest[0] else grad_v,
+        grad_a.new_empty(0) if from_rest[1] else grad_a,
         torch.stack(grad_parameters) if opt.parameter_gradients else grad_v.new_empty(0),
     )
 

@@ -10,9 +10,9 @@ import triton.language as tl
 
 from ranvier.kernels.lif_call import Flag
 
-SOFT, LEAK_LAST, STRICT = (tl.constexpr(int(bit)) for bit in (Flag.SOFT, Flag.LEAK_LAST, Flag.STRICT))
-ADAPTIVE, NEGATIVE = (tl.constexpr(int(bit)) for bit in (Flag.ADAPTIVE, Flag.NEGATIVE))
-DETACHED, SPATIAL = (tl.constexpr(int(bit)) for bit in (Flag.DETACHED, Flag.SPATIAL))
+SOFT, LEAK_LAST, STRICT = (tl.constexpr(bit) for bit in (Flag.SOFT, Flag.LEAK_LAST, Flag.STRICT))
+ADAPTIVE, NEGATIVE = (tl.constexpr(bit) for bit in (Flag.ADAPTIVE, Flag.NEGATIVE))
+DETACHED, SPATIAL = (tl.constexpr(bit) for bit in (Flag.DETACHED, Flag.SPATIAL))
 DECAY, GAIN, THRESHOLD, BETA, RHO = (tl.constexpr(1 << k) for k in range(5))
 
 
@@ -122,9 +122,10 @@ def forward(
                 tl.store(v_seq + (row + t) * size + n, u.to(s.dtype.element_ty), here)
             v_ = tl.where(here, v_next, v_) if RAGGED else v_next
             a_ = tl.where(here, a_next, a_) if RAGGED else a_next
-    tl.store(v_out + n, v_, mask)
-    if ADAPTIVE & OPTIONS:
-        tl.store(a_out + n, a_, mask)
+    if v_out is not None:
+        tl.store(v_out + n, v_, mask)
+        if ADAPTIVE & OPTIONS:
+            tl.store(a_out + n, a_, mask)
 
 
 @triton.jit
@@ -278,8 +279,9 @@ def backward(
                         da_next = zero if SPATIAL & OPTIONS else rho_ * da + beta_ * d_theta
                     dv = tl.where(here, dv_next, dv) if RAGGED else dv_next
                     da = tl.where(here, da_next, da) if RAGGED else da_next
-    tl.store(grad_v0 + n, dv, mask)
-    if ADAPTIVE & OPTIONS:
+    if grad_v0 is not None:
+        tl.store(grad_v0 + n, dv, mask)
+    if grad_a0 is not None:
         tl.store(grad_a0 + n, da, mask)
     if DECAY & SUMS:
         _store_sums(sums, d_decay, groups, RUN, BLOCK)

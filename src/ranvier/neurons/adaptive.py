@@ -58,7 +58,7 @@ class AdaptiveLIF(LIF):
         tau_a = self.tau_a + (self.tau_a.clamp(*self.tau_a_range) - self.tau_a).detach()
         return torch.exp(-1 / tau_a)
 
-    def fire(self, x: Tensor, state: State, *, return_v: bool) -> LIFOutput:
+    def fire(self, x: Tensor, state: State, *, return_v: bool, return_state: bool) -> LIFOutput:
         decay, gain = self.leak()
         return lif(
             x,
@@ -78,6 +78,7 @@ class AdaptiveLIF(LIF):
             temperature=self.temperature,
             strict=self.strict,
             return_v=return_v,
+            return_state=return_state,
         )
 
     def extra_repr(self) -> str:

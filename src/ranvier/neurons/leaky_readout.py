@@ -27,8 +27,8 @@ class LI(LIF):
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:  # type: ignore[override]
         """Return the membrane `[T, B, ...]` for input current `[T, B, ...]`."""
-        out = self.fire(x, self.recall(x, carry), return_v=True)
-        if carry is not None:
+        out = self.fire(x, self.recall(x, carry), return_v=True, return_state=carry is not None)
+        if carry is not None and out.v is not None:
             carry.write(self, {"v": out.v})
         assert out.v_seq is not None
         return out.v_seq

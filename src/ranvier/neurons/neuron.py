@@ -75,9 +75,9 @@ class Neuron(Temporal):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return spikes `[T, B, ...]` for input current `[T, B, ...]`, with the membranes before reset if asked."""
         state = self.recall(x, carry)
-        out = self.fire(x, state, return_v=return_v)
+        out = self.fire(x, state, return_v=return_v, return_state=carry is not None)
         if carry is not None:
-            carry.write(self, {"v": out.v} if out.a is None else {"v": out.v, "a": out.a})
+            carry.write(self, {name: kept for name, kept in (("v", out.v), ("a", out.a)) if kept is not None})
         return (out.s, out.v_seq) if out.v_seq is not None else out.s
 
     def recall(self, x: Tensor, carry: Carry | None) -> State:
@@ -90,7 +90,7 @@ class Neuron(Temporal):
             raise ValueError(f"expected [time, batch, ...], got {tuple(x.shape)}: add a batch axis with x.unsqueeze(1)")
         return (carry.read(self, x) if carry is not None else None) or {}
 
-    def fire(self, x: Tensor, state: State, *, return_v: bool) -> LIFOutput:
+    def fire(self, x: Tensor, state: State, *, return_v: bool, return_state: bool) -> LIFOutput:
         """Run the kernel from `state`."""
         decay, gain = self.leak()
         return lif(
@@ -107,6 +107,7 @@ class Neuron(Temporal):
             temperature=self.temperature,
             strict=self.strict,
             return_v=return_v,
+            return_state=return_state,
         )
 
     def extra_repr(self) -> str:
