@@ -122,7 +122,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_kind_of_call_compiles(monkeypatch, tmp_path, case: str) -> None:
     # the compiler sees what the interpreter does not: types, constants, and loops unrolled; short parts keep it quick
-    monkeypatch.setattr(lif_cuda, "PART", 8)
+    monkeypatch.setattr(lif_cuda, "PART", 16)
     arguments, options = CASES[case]
     ptx = compiled(monkeypatch, tmp_path, lambda: launch(*arguments, **options))
     assert ".entry forward" in ptx["forward"]

@@ -21,7 +21,7 @@ GROUP = 8
 """Steps that the forward loads together; divides `CHUNK`, so that a checkpoint falls between two groups."""
 
 PART = 32
-"""Steps that the backward unrolls; divides `CHUNK`."""
+"""Steps that the backward unrolls, half of it with all options on; divides `CHUNK`."""
 
 REGISTERS = 64
 """Registers of a thread that the backward may fill with what it recomputes."""
@@ -128,8 +128,9 @@ def backward(
     if size == 0:
         return grad_x, grad_v0, grad_a0, grad_parameters
     wanted = [k for k, p in enumerate(tensors) if opt.parameter_gradients and p is not None and (k < 3 or opt.adaptive)]
-    part = min(steps, PART)
-    kept = part * (1 + (1 in wanted) + opt.adaptive) * state.itemsize // 4  # the gradient of gain keeps x too
+    arrays = 1 + (1 in wanted) + opt.adaptive  # membranes; x too for the gradient of gain; adaptation
+    part = min(steps, PART if arrays < 3 else PART // 2)
+    kept = part * arrays * state.itemsize // 4
     block = _block(x, kept=kept)
     # Sums of neighbours in one channel, then of all neighbourhoods: no atomics, so the gradient is deterministic.
     run = channel_run(x, channels)

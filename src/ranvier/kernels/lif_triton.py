@@ -170,9 +170,9 @@ def backward(
 ):  # fmt: skip
     """Recompute STEPS steps, unrolled so that their membranes stay in registers, and walk back through them.
 
-    Beyond 32 steps the time to compile grows with their cube: longer sequences are cut into parts, each recomputed from
-    the checkpoint before it, which reads x once more for every second part (half a pass; a scratch array for membranes
-    would cost two). A thread serves fewer neurons the more steps there are, see lif_cuda.py.
+    The time to compile grows with the cube of STEPS: longer sequences are cut into parts, and each is reached from the
+    checkpoint before it. Where two parts of 32 make a chunk, that reads x half a pass more; a scratch array for
+    membranes would cost two. A thread serves fewer neurons the more steps there are, see lif_cuda.py.
     SUMS: the parameters that want a gradient, as bits. RAGGED: T % STEPS > 0.
     """
     first = tl.program_id(0).to(tl.int64) * BLOCK
