@@ -44,7 +44,7 @@ def test_options(device: str, dtype: torch.dtype, surrogate: str) -> None:
         options = {
             **learned, "v_reset": 0.125, "reset": reset, "decay_reset": decay_reset, "gradient": gradient,
             "surrogate": surrogate, "temperature": 2.5, "strict": seed % 3 == 1, "sign": 1 if seed % 5 < 3 else -1,
-            "return_v": seed % 5 < 2,
+            "return_v": seed % 5 < 2, "return_state": seed % 7 < 5,
         }  # fmt: skip
         assert_same((x, v, a if adaptive else None), options, tolerance(dtype, device, surrogate))
 

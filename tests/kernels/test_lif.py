@@ -36,7 +36,7 @@ def test_every_option_equals_the_reference(
         options = {
             **learned, "v_reset": 0.1, "reset": reset, "decay_reset": decay_reset, "gradient": gradient,
             "surrogate": surrogate, "temperature": 2.5, "strict": seed % 2 == 1, "sign": 1 if seed % 3 else -1,
-            "return_v": seed % 5 < 2,
+            "return_v": seed % 5 < 2, "return_state": seed % 7 < 5,
         }  # fmt: skip
         assert_same((x, v, a if adaptive else None), options, tolerance)
 
@@ -152,6 +152,14 @@ def test_every_element_is_written() -> None:
             assert not any(t.isnan().any() for t in (*found, *grads))
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+def test_without_the_final_state_nothing_is_made_for_it() -> None:
+    x = torch.randn(5, 3, 4)
+    out = lif(x, decay=0.5, beta=0.1, return_state=False)
+    assert out.v is None
+    assert out.a is None
+    assert torch.equal(out.s, lif(x, decay=0.5, beta=0.1).s)
 
 
 def saved_bytes(call) -> list[int]:

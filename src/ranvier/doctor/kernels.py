@@ -42,6 +42,7 @@ def _lif(found: str, device: torch.device, subject: str) -> Check:
     def run() -> tuple[Tensor, ...]:
         leaf = x.clone().requires_grad_()
         out: LIFOutput = lif(leaf, decay=0.5)
+        assert out.v is not None
         (gradient,) = torch.autograd.grad(out.s.sum() + out.v.square().sum(), leaf)
         return out.s.detach(), out.v.detach(), gradient
 
