@@ -90,7 +90,8 @@ def forward(
             x, laid_out(v, strides), laid_out(a, strides), *parameters,
             s, *((None, None) if opt.stateless else (v_out, a_out)), v_seq if opt.return_v else None,
             checkpoints if count else None, *constants[:6], steps, size, x.stride(0), channels,
-            channel_run(x, channels), OPTIONS=options & _FORWARD, GROUP=group, CHUNK=CHUNK, RAGGED=steps % group > 0, BLOCK=block, **common,
+            channel_run(x, channels),
+            OPTIONS=options & _FORWARD, GROUP=group, CHUNK=CHUNK, RAGGED=steps % group > 0, BLOCK=block, **common,
         )  # fmt: skip
     return s, v_out, a_out, v_seq, checkpoints
 
