@@ -20,7 +20,7 @@ _STORAGE = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16
 GRAIN = 1 << 14
 """Element-steps below which a second thread costs more than it brings."""
 
-STREAM_BYTES = 1 << 24
+STREAM_BYTES = 1 << 22
 """Outputs of this size and more bypass the cache: they would not survive in it until their reader comes."""
 
 
