@@ -10,6 +10,7 @@ import os
 import sys
 
 from ranvier import __version__
+from ranvier.allocator import keep_pages
 
 VERBS = {
     "demo": "train, test, stream and count a small network, offline, in about a minute",
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         near = difflib.get_close_matches(verb, VERBS, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else "ranvier --help lists them"
         return complain(f"no command {verb!r}: {hint}")
+    keep_pages()
     try:
         return importlib.import_module(f"ranvier.cli.{verb}").run(arguments[1:]) or OK
     except SystemExit as stop:

@@ -78,12 +78,15 @@ INLINE int FN(streams)(const call *c, const LOOSE *to) {
 }
 
 static void FN(load_state)(const void *from, int64_t offset, int n, FN(row) * row) {
-    memset(row, 0, sizeof *row);
-    if (from) memcpy(row->r, (const REAL *)from + offset, n * sizeof(REAL));
+    if (from)
+        memcpy(row->r, (const REAL *)from + offset, n * sizeof(REAL));
+    else
+        memset(row, 0, sizeof *row);
+    memset(row->r + n, 0, (-n & (LANES - 1)) * sizeof(REAL));
 }
 
 static void FN(store_state)(void *to, int64_t offset, int n, const FN(row) * row) {
-    memcpy((REAL *)to + offset, row->r, n * sizeof(REAL));
+    if (to) memcpy((REAL *)to + offset, row->r, n * sizeof(REAL));
 }
 
 /* The rows of one block lie far apart in memory, each too short for the hardware to notice: ask for later ones early. */

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Recipe, Train
+from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Expected, Recipe, Train
 
 
 def nmnist_conv() -> Recipe:
@@ -17,6 +17,9 @@ def nmnist_conv() -> Recipe:
         model=ConvClassifier(channels=(32, 64, 128), dropout=0.3),
         task=Classify(label_smoothing=0.05),
         train=Train(epochs=60, weight_decay=0.05, precision="bfloat16"),
+        expected=Expected(
+            value=0.973, source="measured: mean of `ranvier train nmnist-conv --data.fold 0` to 4 (96.0 to 98.0 %)"
+        ),
     )
 
 
@@ -28,6 +31,7 @@ def nmnist_conv_tiny() -> Recipe:
         name="nmnist-conv-tiny",
         model=replace(base.model, channels=(2, 4), dropout=0.0),
         train=replace(base.train, epochs=1, precision="float32"),
+        expected=None,
     )
 
 
@@ -38,6 +42,7 @@ def digits_conv() -> Recipe:
         data=EventFrames(name="digits"),
         model=ConvClassifier(),
         train=Train(epochs=10),
+        expected=Expected(value=0.975, source="measured: `ranvier train digits-conv` (two runs: 97.5 and 97.8 %)"),
     )
 
 
@@ -45,5 +50,9 @@ def digits_conv_tiny() -> Recipe:
     """The same on narrow layers for one epoch: a smoke test, not an experiment."""
     base = digits_conv()
     return replace(
-        base, name="digits-conv-tiny", model=replace(base.model, channels=(2, 4)), train=replace(base.train, epochs=1)
+        base,
+        name="digits-conv-tiny",
+        model=replace(base.model, channels=(2, 4)),
+        train=replace(base.train, epochs=1),
+        expected=None,
     )
