@@ -100,10 +100,10 @@ def answers(ax: Axes, logits: Tensor, classes: Sequence[str], *, step_ms: float 
 
 
 def curves(ax: Axes, metrics: Sequence[Mapping[str, Any]], key: str) -> None:
-    """Draw `key` over the epochs for each split in `metrics` (the lines of metrics.jsonl)."""
+    """Draw `key` over the epochs, counted from 1, for each split in `metrics` (the lines of metrics.jsonl)."""
     looks = {"train": (BLUE, "-"), "val": (AMBER, "-"), "test": (AMBER, "--")}
     for split, (colour, dash) in looks.items():
-        points = [(row["epoch"], row[key]) for row in metrics if row["split"] == split and row.get(key) is not None]
+        points = [(row["epoch"] + 1, row[key]) for row in metrics if row["split"] == split and row.get(key) is not None]
         if points:
             ax.plot(*zip(*points, strict=True), dash, color=colour, label=split, marker="o" if len(points) == 1 else "")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -14,7 +14,7 @@ A file is replaced in one piece or not at all; only `metrics.jsonl` grows, and a
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,8 @@ def start_run(path: str | Path, recipe: Recipe, *, resume: bool = False) -> Run:
             raise FileExistsError(
                 f"{path} already holds a run of {run.config.name!r}: add --resume to continue it, or use a new folder"
             )
-        changed = differences(to_plain(run.config), to_plain(recipe))
+        # The number to expect is no setting: a newer version may have measured another.
+        changed = differences(to_plain(replace(run.config, expected=None)), to_plain(replace(recipe, expected=None)))
         if changed:
             listed = "\n  ".join(changed)
             raise ValueError(

@@ -27,6 +27,13 @@ def test_stack_is_a_sequence() -> None:
     assert list(net)[-1] is neuron
 
 
+def test_a_plain_module_that_hides_a_temporal_one_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"a plain Sequential .* holds a LIF.*use Stack in place of nn.Sequential"):
+        Stack(nn.Sequential(nn.Linear(2, 2), LIF(tau=2.0)))
+    with pytest.raises(TypeError, match="expected modules, got list in place 0"):
+        Stack([nn.Linear(2, 2)])
+
+
 def test_wrong_axes_are_named() -> None:
     with pytest.raises(ValueError, match=r"expected \[time, batch, features...\], got \(5, 2\)"):
         Stack(nn.Linear(2, 2))(torch.ones(5, 2))

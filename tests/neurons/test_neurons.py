@@ -97,6 +97,7 @@ def test_repr_can_be_read() -> None:
         (lambda: LIF(), "expected tau or decay"),
         (lambda: LIF(tau=2.0, decay=0.5), "expected tau or decay"),
         (lambda: LIF(tau=0.5), "at least 1 step"),
+        (lambda: LIF(decay=0.5, surrogate="gauss"), "expected surrogate to be one of"),
         (lambda: LIF(decay=1.5), r"in \[0, 1\]"),
         (lambda: PLIF(tau=1.0), "above 1 step"),
         (lambda: AdaptiveLIF(tau=2.0, sign=0), "expected sign 1"),

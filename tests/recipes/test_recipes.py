@@ -51,3 +51,20 @@ def test_differences_name_every_leaf() -> None:
     found = differences(to_plain(recipe), to_plain(other))
     assert found == ["name: 'nmnist-conv' -> 'mine'", f"model.channels: {list(recipe.model.channels)} -> [1, 2]"]
     assert differences(to_plain(recipe), to_plain(recipe)) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "value", "message"),
+    [
+        ("train", "epochs", -1, "expected epochs of 1 or more, got -1"),
+        ("train", "batch_size", 0, "expected batch_size of 1 or more, got 0"),
+        ("train", "warmup", 2.0, "expected warmup from 0 to 1"),
+        ("data", "steps", 0, "expected steps of 1 or more"),
+        ("model", "channels", (4, 0), r"expected channels of 1 or more, got \(4, 0\)"),
+        ("model", "classes", 5, "got model.classes 5 and 10 names in task.classes"),
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(part: str, field: str, value: object, message: str) -> None:
+    recipe = load("nmnist-conv")
+    with pytest.raises(ValueError, match=message):
+        replace(recipe, **{part: replace(getattr(recipe, part), **{field: value})})

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from ranvier import models
 from ranvier.data import datasets
 from ranvier.recipes import Recipe, load
+from ranvier.recipes.recipe import Expected
 from ranvier.run import CHECKPOINT, METRICS, RESULT, WEIGHTS, open_run
 from ranvier.tasks.evaluate import evaluate
 from ranvier.tasks.train import Training, train
@@ -92,6 +93,22 @@ def test_resume_with_other_settings_lists_them(recipe: Recipe, folder: Path) -> 
     changed = with_train(replace(recipe, model=replace(recipe.model, dropout=0.5)), lr=1.0)
     with pytest.raises(ValueError, match=r"(?s)model\.dropout: 0\.0 -> 0\.5.*train\.lr: 0\.\d+ -> 1\.0"):
         train(changed, folder, resume=True, progress=False)
+
+
+def test_another_number_to_expect_is_no_other_setting(recipe: Recipe, folder: Path) -> None:
+    assert train(replace(recipe, expected=Expected(value=0.5)), folder, resume=True, progress=False).path == folder
+
+
+def test_what_cannot_be_built_leaves_no_folder(recipe: Recipe, tmp_path: Path) -> None:
+    small = replace(recipe, model=replace(recipe.model, size=(20, 20)))
+    with pytest.raises(
+        ValueError, match=r"frames of 'digits' are \(2, 34, 34\).*type --model.in-channels 2 --model.size 34 34"
+    ):
+        train(small, tmp_path / "run", progress=False)
+    absent = replace(recipe, data=replace(recipe.data, name="nmnist", root=str(tmp_path / "nowhere")))
+    with pytest.raises(FileNotFoundError):
+        train(absent, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_other_files_is_left_alone(recipe: Recipe, tmp_path: Path) -> None:

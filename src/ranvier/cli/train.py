@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import tyro
 
 from ranvier.cli import INTERRUPTED, complain
-from ranvier.cli.options import Device, Folder, Number, Threads, call, check_device, console, print_json, wrote
+from ranvier.cli.options import (
+    Device,
+    Folder,
+    Number,
+    Threads,
+    call,
+    check_device,
+    console,
+    print_json,
+    use_threads,
+    wrote,
+)
 
 HELP = """usage: ranvier train RECIPE [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N] [--json]
                      [--train.lr 1e-3 ...]
@@ -24,6 +35,8 @@ def run(arguments: list[str]) -> int:
     from ranvier.recipes import load
 
     names = [i for i, word in enumerate(arguments[:1]) if not word.startswith("-")]
+    if not names and arguments[1:]:
+        return complain("the recipe comes first: ranvier train RECIPE [...]; `ranvier recipes` lists them")
     if not names:
         print(HELP, file=sys.stdout if arguments[:1] in (["--help"], ["-h"]) else sys.stderr)
         return 0 if arguments[:1] in (["--help"], ["-h"]) else 2
@@ -72,8 +85,9 @@ def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, thread
     from ranvier.report import write_report
     from ranvier.tasks.train import train
 
+    use_threads(threads)
     try:
-        finished = train(recipe, folder, resume=resume, device=check_device(device), threads=threads, progress=not json)
+        finished = train(recipe, folder, resume=resume, device=check_device(device), progress=not json)
     except KeyboardInterrupt:
         return complain(f"interrupted; repeat the command with --resume to go on with {folder}", code=INTERRUPTED)
     report = write_report(finished)

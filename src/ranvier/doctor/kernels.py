@@ -13,7 +13,7 @@ from ranvier.doctor.packages import version
 from ranvier.kernels import LIFOutput, gather, lif, native, reference, uses_reference
 from ranvier.kernels.source_hash import source_hash
 
-REINSTALL = "pip install --force-reinstall --no-deps ranvier"
+REINSTALL = "pip install --force-reinstall --no-deps ."
 SLOW_AND_RIGHT = "export RANVIER_BACKEND=reference"
 CPU = torch.device("cpu")
 

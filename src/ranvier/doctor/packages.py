@@ -38,9 +38,11 @@ def extras() -> Iterator[Check]:
         return
     for extra in metadata.metadata("ranvier").get_all("Provides-Extra") or []:
         names = [requirement.name for requirement in required(extra)]
-        absent = [name for name in names if version(name) is None]
+        absent = [requirement for requirement in required(extra) if version(requirement.name) is None]
         if absent:
-            yield Check(f"extra {extra}", "missing", f"without {', '.join(absent)}", f'pip install "ranvier[{extra}]"')
+            lacking = ", ".join(requirement.name for requirement in absent)
+            wanted = " ".join(f'"{_plain(requirement)}"' for requirement in absent)
+            yield Check(f"extra {extra}", "missing", f"without {lacking}", f"pip install {wanted}")
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{name} {version(name)}" for name in names))
 
@@ -58,6 +60,12 @@ def required(extra: str | None) -> list[Requirement]:
         if always if extra is None else not always and marker is not None and marker.evaluate({"extra": extra}):
             found.append(requirement)
     return found
+
+
+def _plain(requirement: Requirement) -> str:
+    """Return what pip takes: name, options and versions, without the marker of the extra."""
+    options = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    return f"{requirement.name}{options}{requirement.specifier}"
 
 
 def version(name: str) -> str | None:

@@ -89,10 +89,7 @@ def lif(
         TypeError, ValueError: `x` is not a floating tensor, a state does not fit `x`, a parameter does not fit the
             channels, or an option is unknown.
     """
-    try:
-        options = _RESETS[reset] | _GRADIENTS[gradient] | _SURROGATES[surrogate]
-    except KeyError:
-        raise _unknown_option(reset, gradient, surrogate) from None
+    options = encode(reset, gradient, surrogate)
     if not decay_reset:
         options |= Flag.LEAK_LAST
     if strict:
@@ -202,15 +199,18 @@ def _state(state: Tensor | None, x: Tensor, dtype: torch.dtype, name: str) -> Te
     return state if state.dtype == dtype else state.to(dtype)
 
 
-def _unknown_option(reset: str, gradient: str, surrogate: str) -> ValueError:
-    for name, value, known in (
-        ("reset", reset, _RESETS),
-        ("gradient", gradient, _GRADIENTS),
-        ("surrogate", surrogate, _SURROGATES),
-    ):
-        if value not in known:
-            return ValueError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
-    raise AssertionError("an option is unknown")
+def encode(reset: Reset, gradient: Gradient, surrogate: Surrogate) -> int:
+    """Return the option bits of three choices.
+
+    Raises:
+        ValueError: one of them is unknown.
+    """
+    try:
+        return _RESETS[reset] | _GRADIENTS[gradient] | _SURROGATES[surrogate]
+    except KeyError as error:
+        known = (("reset", reset, _RESETS), ("gradient", gradient, _GRADIENTS), ("surrogate", surrogate, _SURROGATES))
+        name, value, choices = next(choice for choice in known if choice[1] == error.args[0])
+        raise ValueError(f"expected {name} to be one of {', '.join(choices)}, got {value!r}") from None
 
 
 # The op. Parameters are tensors or, where None, numbers in `constants`; the static options travel as one integer:

@@ -16,7 +16,10 @@ def load() -> tuple[ctypes.CDLL | None, str]:
     """Return the C library and how it was built, or `None` and the reason why there is none."""
     path = FOLDER / "_native.so"
     if not path.exists():
-        return None, "the C kernels were not built: install a C compiler, then `pip install --force-reinstall ranvier`"
+        return (
+            None,
+            "the C kernels were not built: install a C compiler, then ranvier again from its folder, `pip install .`",
+        )
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

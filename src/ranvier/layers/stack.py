@@ -17,6 +17,9 @@ def fold_time(module: nn.Module, x: Tensor) -> Tensor:
 class Stack(Temporal):
     """A chain of modules: temporal ones receive `[T, B, ...]` and the carry, plain ones see time folded into the batch.
 
+    Raises:
+        TypeError: an argument is no module, or a plain module that holds a temporal one.
+
     >>> from ranvier.neurons import LIF
     >>> net = Stack(nn.Linear(4, 8), LIF(tau=2.0), nn.Linear(8, 2))
     >>> net(torch.zeros(10, 3, 4)).shape
@@ -26,6 +29,16 @@ class Stack(Temporal):
     def __init__(self, *modules: nn.Module) -> None:
         super().__init__()
         for i, module in enumerate(modules):
+            if not isinstance(module, nn.Module):
+                raise TypeError(
+                    f"expected modules, got {type(module).__name__} in place {i}: type Stack(first, second)"
+                )
+            hidden = next((m for m in module.modules() if isinstance(m, Temporal)), None)
+            if hidden is not None and not isinstance(module, Temporal):
+                raise TypeError(
+                    f"a plain {type(module).__name__} (place {i}) holds a {type(hidden).__name__}, which would see "
+                    "time folded into the batch: use Stack in place of nn.Sequential, or derive it from Temporal"
+                )
             self.add_module(str(i), module)
 
     def __iter__(self) -> Iterator[nn.Module]:

@@ -23,8 +23,8 @@ class IF(Neuron):
 class LIF(Neuron):
     """Leaky integrate-and-fire, in either convention of the field.
 
-    With a time constant, in steps, and NIR's resistance `r`:  v[t] = (1 - 1/tau) v[t-1] + (r/tau) x[t].
-    With a plain decay:                                        v[t] = decay v[t-1] + x[t].
+        v[t] = (1 - 1/tau) v[t-1] + (r/tau) x[t]     with a time constant in steps and NIR's resistance r
+        v[t] = decay v[t-1] + x[t]                   with a plain decay
 
     Args:
         tau: membrane time constant in steps, at least 1; the input is scaled by `r`/`tau`.

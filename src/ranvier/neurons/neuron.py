@@ -5,7 +5,7 @@ from typing import TypedDict
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, State, Temporal
-from ranvier.kernels.lif import Gradient, LIFOutput, Reset, lif
+from ranvier.kernels.lif import Gradient, LIFOutput, Reset, encode, lif
 from ranvier.kernels.lif_call import state_dtype
 from ranvier.kernels.surrogate import Surrogate
 
@@ -37,6 +37,9 @@ class Neuron(Temporal):
         gradient: "full", "detached" (none through the reset) or "spatial" (none through time).
         surrogate, temperature: derivative of the spike, see `ranvier.kernels.surrogate`.
         strict: fire above the threshold, not at it.
+
+    Raises:
+        ValueError: an unknown reset, gradient or surrogate.
     """
 
     v_threshold: Parameter
@@ -54,6 +57,7 @@ class Neuron(Temporal):
         strict: bool = False,
     ) -> None:
         super().__init__()
+        encode(reset, gradient, surrogate)  # a wrong name is refused here, not at the first input
         keep(self, "v_threshold", v_threshold)
         self.v_reset = v_reset
         self.reset: Reset = reset

@@ -42,7 +42,7 @@ def digits_conv() -> Recipe:
         data=EventFrames(name="digits"),
         model=ConvClassifier(),
         train=Train(epochs=10),
-        expected=Expected(value=0.975, source="measured: `ranvier train digits-conv` (two runs: 97.5 and 97.8 %)"),
+        expected=Expected(value=0.975, source="measured: `ranvier train digits-conv` with 2 threads (97.8 % with one)"),
     )
 
 

@@ -7,11 +7,27 @@ Nothing here imports torch. Each part has the name by which its builder finds it
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Which numbers make sense: counts from 1 on, shares from 0 to 1.
+COUNTS = ("window_us", "steps", "in_channels", "size", "channels", "epochs", "batch_size", "checkpoint_every")
+SHARES = ("decay", "dropout", "label_smoothing", "warmup")
+
+
+class Checked:
+    """A part of a recipe that refuses numbers without a meaning, be they from Python, the command line or a file."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name in COUNTS and min(value if isinstance(value, tuple) else (value,), default=1) < 1:
+                raise ValueError(f"expected {name} of 1 or more, got {value}")
+            if name in SHARES and not 0 <= value <= 1:
+                raise ValueError(f"expected {name} from 0 to 1, got {value}")
+
+
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
 @dataclass(frozen=True)
-class EventFrames:
+class EventFrames(Checked):
     """Labelled event recordings, binned into frames of a fixed width in microseconds."""
 
     name: Literal["nmnist", "digits"] = "nmnist"
@@ -25,13 +41,13 @@ class EventFrames:
     fold: int = 0
     """which fifth of the recordings is held out for the test, 0..4"""
     seed: int = 0
-    """of the folds and of the augmentation"""
+    """of the augmentation"""
     augment: bool = True
     """move, turn, scale and shear each training recording at random, anew in every epoch"""
 
 
 @dataclass(frozen=True)
-class ConvClassifier:
+class ConvClassifier(Checked):
     """Spiking convolution blocks and a linear readout at every step."""
 
     name: Literal["conv_classifier"] = "conv_classifier"
@@ -53,7 +69,7 @@ class ConvClassifier:
 
 
 @dataclass(frozen=True)
-class Classify:
+class Classify(Checked):
     """Cross-entropy of the logits' mean over time; accuracy and confusion."""
 
     name: Literal["classify"] = "classify"
@@ -65,7 +81,7 @@ class Classify:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Checked):
     """AdamW with a linear warm-up and a cosine decay of the learning rate."""
 
     epochs: int = 40
@@ -113,3 +129,10 @@ class Recipe:
     task: Classify = field(default_factory=Classify)
     train: Train = field(default_factory=Train)
     expected: Expected | None = None
+
+    def __post_init__(self) -> None:
+        if self.model.classes != len(self.task.classes):
+            raise ValueError(
+                f"expected as many outputs as classes, got model.classes {self.model.classes} and "
+                f"{len(self.task.classes)} names in task.classes"
+            )

@@ -72,24 +72,38 @@ def train(
         The finished run; `run.result` is what was measured.
 
     Raises:
-        FileExistsError, ValueError: the folder holds another run, see `ranvier.run.start_run`.
+        FileExistsError, ValueError: the folder holds another run, see `ranvier.run.start_run`; or the frames do not fit
+            the model.
         FloatingPointError: loss, gradient or a weight is NaN or infinite; names step, layer and last good checkpoint.
         OSError: a file could not be written; the run resumes from its last checkpoint.
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    torch.manual_seed(mix(recipe.train.seed))
+    # What cannot be built leaves no run folder behind.
+    net, samples = models.build(recipe.model), datasets.build(recipe.data, "train")
+    _check_frames(recipe, samples)
     run = start_run(run_dir, recipe, resume=resume)
     with _alone(run.path):
         if (run.path / RESULT).exists():
             return run
         write_json(run.path / ENVIRONMENT, environment(device=device))
-        torch.manual_seed(mix(recipe.train.seed))
-        training = Training(models.build(recipe.model), run)
+        training = Training(net, samples, run)
         shown = show_training(steps=training.steps, first=training.step, epochs=recipe.train.epochs, enabled=progress)
         with shown as training.show:
             _fit(training, device)
         training.finish()
     return run
+
+
+def _check_frames(recipe: Recipe, samples: datasets.FrameDataset) -> None:
+    found = tuple(samples[0][0].shape[1:])
+    expected = (recipe.model.in_channels, *recipe.model.size)
+    if found != expected:
+        raise ValueError(
+            f"the frames of {recipe.data.name!r} are {found} (channels, height, width), the model takes {expected}: "
+            f"type --model.in-channels {found[0]} --model.size {found[1]} {found[2]}"
+        )
 
 
 class Training(pl.LightningModule):
@@ -98,12 +112,12 @@ class Training(pl.LightningModule):
     show: Show
     input: Tensor
 
-    def __init__(self, net: nn.Module, run: Run) -> None:
+    def __init__(self, net: nn.Module, samples: datasets.FrameDataset, run: Run) -> None:
         super().__init__()
         self.net = net
+        self.samples = samples
         self.run = run
         self.recipe = run.config
-        self.samples = datasets.build(self.recipe.data, "train")
         self.validation = held_out(self.recipe, "val")
         self.per_epoch = -(-len(self.samples) // self.recipe.train.batch_size)
         self.steps = self.per_epoch * self.recipe.train.epochs
