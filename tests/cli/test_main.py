@@ -66,8 +66,22 @@ def test_train_edits_leaves(monkeypatch, tmp_path, finished_run, capsys):
     command = ["train", "nmnist-conv", "--train.lr", "0.5", "--seed", "7", "--run", str(tmp_path), "--resume", "--json"]
     assert main(command) == OK
     assert (seen["recipe"].train.lr, seen["recipe"].train.seed, seen["recipe"].name) == (0.5, 7, "nmnist-conv")
-    assert (seen["folder"], seen["resume"], seen["threads"]) == (tmp_path, True, None)
+    assert (seen["folder"], seen["resume"]) == (tmp_path, True)
     assert json.loads(capsys.readouterr().out)["accuracy"] == finished_run.result["accuracy"]
+
+
+def test_train_refuses_what_cannot_be(tmp_path, capsys):
+    folder = tmp_path / "run"
+    for options, message in (
+        (["--threads", "0"], "expected --threads of 1 or more, got 0"),
+        (["--model.classes", "5"], "model.classes 5"),
+        (["--train.epochs", "-1"], "expected epochs of 1 or more, got -1"),
+    ):
+        assert main(["train", "digits-conv", "--run", str(folder), *options]) == USAGE
+        assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert main(["train", "--resume", "digits-conv"]) == USAGE
+    assert "the recipe comes first" in capsys.readouterr().err
+    assert not folder.exists()
 
 
 def test_an_interrupted_training_says_how_to_go_on(monkeypatch, tmp_path, capsys):

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from ranvier.carry import State
-from ranvier.kernels.lif import LIFOutput, lif
 from ranvier.neurons.integrate_and_fire import LIF
 from ranvier.neurons.neuron import NeuronOptions, Parameter, show
 
@@ -58,28 +57,8 @@ class AdaptiveLIF(LIF):
         tau_a = self.tau_a + (self.tau_a.clamp(*self.tau_a_range) - self.tau_a).detach()
         return torch.exp(-1 / tau_a)
 
-    def fire(self, x: Tensor, state: State, *, return_v: bool, return_state: bool) -> LIFOutput:
-        decay, gain = self.leak()
-        return lif(
-            x,
-            state.get("v"),
-            state.get("a"),
-            decay=decay,
-            gain=gain,
-            v_threshold=self.v_threshold,
-            beta=self.beta,
-            rho=self.rho(),
-            sign=self.sign,
-            v_reset=self.v_reset,
-            reset=self.reset,
-            decay_reset=self.decay_reset,
-            gradient=self.gradient,
-            surrogate=self.surrogate,
-            temperature=self.temperature,
-            strict=self.strict,
-            return_v=return_v,
-            return_state=return_state,
-        )
+    def adaptation(self) -> tuple[Parameter, Parameter, Literal[1, -1]]:
+        return self.beta, self.rho(), self.sign
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, beta={self.sign * self.beta:+g}, tau_a={show(self.tau_a.detach())} (learned)"

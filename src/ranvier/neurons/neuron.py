@@ -1,6 +1,6 @@
 """What all spiking neurons share: threshold, reset, surrogate gradient and the one state `v`."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from torch import Tensor, nn
 
@@ -71,6 +71,10 @@ class Neuron(Temporal):
         """Return `(decay, gain)` of v[t] = decay v[t-1] + gain x[t]."""
         raise NotImplementedError
 
+    def adaptation(self) -> tuple[Parameter | None, Parameter, Literal[1, -1]]:
+        """Return `(beta, rho, sign)` of the threshold's adaptation; beta is `None` where there is none."""
+        return None, 0.0, 1
+
     def rest(self, batch: int, like: Tensor) -> State:
         return {"v": like.new_zeros((batch, *like.shape[1:]), dtype=state_dtype(like))}
 
@@ -97,12 +101,17 @@ class Neuron(Temporal):
     def fire(self, x: Tensor, state: State, *, return_v: bool, return_state: bool) -> LIFOutput:
         """Run the kernel from `state`."""
         decay, gain = self.leak()
+        beta, rho, sign = self.adaptation()
         return lif(
             x,
             state.get("v"),
+            state.get("a"),
             decay=decay,
             gain=gain,
             v_threshold=self.v_threshold,
+            beta=beta,
+            rho=rho,
+            sign=sign,
             v_reset=self.v_reset,
             reset=self.reset,
             decay_reset=self.decay_reset,

@@ -17,9 +17,10 @@ class Checked:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name in COUNTS and min(value if isinstance(value, tuple) else (value,), default=1) < 1:
+            numbers = value if isinstance(value, tuple) else (value,)
+            if name in COUNTS and any(number < 1 for number in numbers):
                 raise ValueError(f"expected {name} of 1 or more, got {value}")
-            if name in SHARES and not 0 <= value <= 1:
+            if name in SHARES and not all(0 <= number <= 1 for number in numbers):
                 raise ValueError(f"expected {name} from 0 to 1, got {value}")
 
 
