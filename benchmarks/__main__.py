@@ -60,7 +60,10 @@ def main() -> int:
         row["passed"] = verdict(row) if size == "full" else None
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f"{slug(about['machine'])}-{about['date']}{'-quick' if arguments.quick else ''}"
-    path.with_suffix(".json").write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
+    # A line for each row: short, and two results can be compared by diff.
+    head = json.dumps(about, indent=1).removesuffix("\n}")
+    lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)
+    path.with_suffix(".json").write_text(f'{head},\n "rows": [\n{lines}\n ]\n}}\n')
     path.with_suffix(".md").write_text(markdown(about, rows))
     judged = [row for row in rows if row["passed"] is not None]
     print(f"{sum(row['passed'] for row in judged)} of {len(judged)} targets met", file=sys.stderr)
