@@ -9,9 +9,28 @@ from ranvier.carry import Carry, Temporal
 
 
 def fold_time(module: nn.Module, x: Tensor) -> Tensor:
-    """Apply a module that knows no time to `[T, B, ...]` by folding time into the batch: one call for all steps."""
+    """Apply a module that knows no time to `[T, B, ...]` by folding time into the batch: one call for all steps.
+
+    Raises:
+        ValueError: a linear or convolution layer does not find its features on the axis where they belong.
+    """
+    if isinstance(module, nn.Conv2d):
+        if x.ndim != 5:
+            hint = ": add a batch axis with x.unsqueeze(1)" if x.ndim == 4 else ""
+            raise ValueError(f"expected [time, batch, channels, height, width], got {tuple(x.shape)}{hint}")
+        _check_features(x, 2, module.in_channels)
+    elif isinstance(module, nn.Linear):
+        _check_features(x, -1, module.in_features)
     y = module(x.flatten(0, 1))
     return y.unflatten(0, x.shape[:2])
+
+
+def _check_features(x: Tensor, axis: int, expected: int) -> None:
+    if x.shape[axis] != expected:
+        raise ValueError(
+            f"expected {expected} features on axis {axis}, got {x.shape[axis]} in {tuple(x.shape)}: time is axis 0, "
+            "the batch axis 1, features follow"
+        )
 
 
 class Stack(Temporal):
