@@ -38,9 +38,7 @@ def test_wrong_axes_are_named() -> None:
     with pytest.raises(ValueError, match=r"expected \[time, batch, features...\], got \(5, 2\)"):
         Stack(nn.Linear(2, 2))(torch.ones(5, 2))
     conv = Stack(nn.Conv2d(2, 3, 3))
-    with pytest.raises(
-        ValueError, match=r"channels, height, width\], got \(8, 2, 9, 9\): add a batch axis"
-    ):
+    with pytest.raises(ValueError, match=r"channels, height, width\], got \(8, 2, 9, 9\): add a batch axis"):
         conv(torch.ones(8, 2, 9, 9))
     with pytest.raises(ValueError, match=r"expected 2 features on axis 2, got 7 in \(2, 1, 7, 9, 9\): time is axis 0"):
         conv(torch.ones(2, 1, 7, 9, 9))

@@ -18,7 +18,7 @@ def nmnist_conv() -> Recipe:
         task=Classify(label_smoothing=0.05),
         train=Train(epochs=50, weight_decay=0.05, precision="bfloat16"),
         expected=Expected(
-            value=0.973, source="measured: mean of `ranvier train nmnist-conv --data.fold 0` to 4 (96.0 to 98.0 %)"
+            value=0.970, source="measured: mean of `ranvier train nmnist-conv --data.fold 0` to 4 (96.0 to 98.0 %)"
         ),
     )
 
