@@ -56,7 +56,7 @@ def _sentences(found: dict[str, Any]) -> dict[str, str]:
     return {
         "file": f"{found['path']} ({memory(found['bytes'])})",
         "format": found["format"],
-        "sensor": f"{width}x{height} pixels, events up to column {found['seen'][0]} and row {found['seen'][1]}",
+        "sensor": f"{width}x{height} pixels, events in the first {found['seen'][0]}x{found['seen'][1]}",
         "events": f"{found['events']:,}, {100 * found['on_share']:.1f} % ON",
         "time": f"{seconds(found['duration_us'] / 1e6)} ({found['first_us']:,} to {found['last_us']:,} µs)",
         "rate": f"{count(rate)} events/s, peak {count(max(rate, found['rate_peak']))}" if rate else "all at one time",
