@@ -130,6 +130,15 @@ class TemporalContract:
         assert y.dtype == torch.float32
         assert torch.equal(net(x), y)
 
+    def test_compiles_into_one_graph_with_and_without_a_carry(self) -> None:
+        net, x = self.net(), self.input()
+        torch._dynamo.reset()
+        compiled = torch.compile(net, fullgraph=True, backend="eager")
+        with torch.no_grad():
+            expected = net(x)
+            torch.testing.assert_close(compiled(x), expected, rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(self.chunked(compiled, x, [4, 5], Carry()), expected, rtol=1e-10, atol=1e-12)
+
     def test_carry_moves_between_dtypes(self) -> None:
         net, carry = self.net(), Carry()
         net(self.input(1), carry)
