@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "data": {"carry"},
     "run": MODELS_AND_BELOW,
     "stream": MODELS_AND_BELOW | {"run"},
-    "audit": MODELS_AND_BELOW | {"run", "record"},
+    "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
     "plot": MODELS_AND_BELOW | {"run"},
     "report": MODELS_AND_BELOW | {"run", "record", "samples", "plot", "audit", "stream", "quantity"},
     "record": MODELS_AND_BELOW,

@@ -108,11 +108,9 @@ def test_half_conversions_agree_with_torch_on_every_bit_pattern(dtype: torch.dty
     finite = ~every.isnan() & ~every.isinf()
     assert torch.equal(found[finite], every[finite])
     assert torch.equal(found[every.isinf()], every[every.isinf()])
-    values = torch.cat([torch.randn(20000) * scale for scale in (1e-8, 1e-6, 1e-3, 1.0, 3e4, 1e5)]).view(1, -1)
     scaled = lif(every, decay=0.0, gain=1.0009765625, v_threshold=float("inf"), return_v=True).v_seq
     expected = (every.float() * 1.0009765625).to(dtype)
     assert torch.equal(scaled[finite], expected[finite])
-    assert values.numel()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

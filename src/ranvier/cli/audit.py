@@ -7,7 +7,7 @@ from rich.table import Table
 
 from ranvier.cli.options import RunFolder, Threads, call, console, print_json, use_threads
 from ranvier.cli.show import facts
-from ranvier.quantity import count, energy, memory, seconds
+from ranvier.quantity import energy, memory, seconds
 
 if TYPE_CHECKING:
     from ranvier.audit import Audit, Latency
@@ -46,33 +46,13 @@ def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool
 
 
 def _layers(cost: "Audit") -> Table:
+    from ranvier.audit.table import HEADS, NUMBERS, rows, total
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=True, footer_style="bold")
-    footer = (
-        "a step",
-        "",
-        f"{cost.parameters:,}",
-        count(cost.macs),
-        "",
-        count(cost.accumulates),
-        energy(cost.energy_pj),
-        energy(cost.ann_energy_pj),
-        "",
-    )
-    heads = ("layer", "kind", "parameters", "MACs", "input active", "accumulates", "energy", "as ANN", "")
-    for i, (head, total) in enumerate(zip(heads, footer, strict=True)):
-        table.add_column(head, total, justify="right" if 2 <= i <= 7 else "left", no_wrap=True)
-    for layer in cost.layers:
-        table.add_row(
-            layer.name,
-            layer.kind,
-            f"{layer.parameters:,}",
-            count(layer.macs),
-            f"{100 * layer.input_rate:.1f} %",
-            count(layer.accumulates) if layer.multiplication_free else "",
-            energy(layer.energy_pj),
-            energy(layer.ann_energy_pj),
-            "[green]only adds[/]" if layer.multiplication_free else "multiplies",
-        )
+    for i, (head, footer) in enumerate(zip(HEADS, total(cost), strict=True)):
+        table.add_column(head, footer, justify="right" if i in NUMBERS else "left", no_wrap=True)
+    for *cells, way in rows(cost):
+        table.add_row(*cells, f"[green]{way}[/]" if way == "only adds" else way)
     return table
 
 

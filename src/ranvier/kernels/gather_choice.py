@@ -52,7 +52,7 @@ def record(call: Call) -> None:
 
 
 # Seconds, measured with one thread on an AMD Zen 5 server core (AVX-512, 1 MB of L2, PyTorch 2.13). What counts is
-# their ratio, which moves little between machines: both ways wait for memory or both for arithmetic.
+# their ratio; `make bench` shows what the choice costs on another machine.
 _GATHER_CALL = 13e-6
 _GATHER_INPUT = 0.2e-9  # pack one value to a bit and unpack it
 _GATHER_SUM = 20e-9

@@ -8,8 +8,7 @@ from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Expect
 def nmnist_conv() -> Recipe:
     """Handwritten digits seen by a real event camera (N-MNIST, 1,000 recordings): three spiking convolutions.
 
-    Frames of 30 ms cost half as much again as these of 50 ms and were not more accurate (one fold). bfloat16 saves a
-    third of the time on a processor that has instructions for it; elsewhere type --train.precision float32.
+    bfloat16 needs a processor that has instructions for it to be fast; elsewhere type --train.precision float32.
     """
     return Recipe(
         name="nmnist-conv",

@@ -5,8 +5,8 @@ from html import escape
 from typing import Any
 
 from ranvier import plot
-from ranvier.audit import Audit, LayerCost
-from ranvier.quantity import count, energy
+from ranvier.audit import Audit, table
+from ranvier.quantity import energy
 from ranvier.recipes import Recipe
 from ranvier.recipes.saved import to_plain
 from ranvier.report import page
@@ -121,34 +121,12 @@ def costs(cost: Audit, firing_rates: Mapping[str, float]) -> str:
 
 
 def _cost_table(cost: Audit) -> str:
-    head = ("layer", "kind", "#parameters", "#MACs", "#input active", "#accumulates", "#energy", "#as ANN", "")
-    total = (
-        "a step",
-        "",
-        f"{cost.parameters:,}",
-        count(cost.macs),
-        "",
-        count(cost.accumulates),
-        energy(cost.energy_pj),
-        energy(cost.ann_energy_pj),
-        "",
+    head = [f"#{name}" if i in table.NUMBERS else name for i, name in enumerate(table.HEADS)]
+    cells = (
+        (f"<code>{escape(name)}</code>", *between, f'<span class="free">{way}</span>' if way == "only adds" else way)
+        for name, *between, way in table.rows(cost)
     )
-    return page.table(head, map(_cost_row, cost.layers), total=total)
-
-
-def _cost_row(layer: LayerCost) -> tuple[str, ...]:
-    free = layer.multiplication_free
-    return (
-        f"<code>{escape(layer.name)}</code>",
-        layer.kind,
-        f"{layer.parameters:,}",
-        count(layer.macs),
-        f"{100 * layer.input_rate:.1f} %",
-        count(layer.accumulates) if free else "",
-        energy(layer.energy_pj),
-        energy(layer.ann_energy_pj),
-        '<span class="free">only adds</span>' if free else "multiplies",
-    )
+    return page.table(head, cells, total=table.total(cost))
 
 
 def settings(recipe: Recipe, environment: Mapping[str, Any]) -> str:
