@@ -36,9 +36,9 @@ typedef struct {
     int64_t x_stride, grad_s_stride, grad_v_seq_stride; /* elements between two steps */
     const void *x, *v0, *a0;                  /* initial states may be null: rest at 0 */
     const void *parameter[PARAMETERS];        /* [channels] in the state type, or null: use the constant */
-    void *s, *v, *a, *v_seq, *checkpoints;    /* v_seq, checkpoints may be null */
+    void *s, *v, *a, *v_seq, *checkpoints;    /* all but s may be null: not wanted */
     const void *grad_s, *grad_v, *grad_a, *grad_v_seq; /* each may be null: zero */
-    void *grad_x, *grad_v0, *grad_a0;
+    void *grad_x, *grad_v0, *grad_a0;         /* the last two may be null */
     double *grad_parameters;                  /* [slice, PARAMETERS, channels], may be null */
     int64_t stream;                           /* outputs bypass the cache */
     double constants[7];
