@@ -14,14 +14,15 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "ranvier"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-MODELS_AND_BELOW = {"carry", "kernels", "neurons", "layers", "models", "recipes", "data"}
+MODELS_AND_BELOW = {"carry", "genotype", "kernels", "neurons", "layers", "models", "recipes", "data"}
 MAY_IMPORT = {
     "carry": set(),
     "kernels": {"carry"},
     "neurons": {"carry", "kernels"},
-    "layers": {"carry", "kernels", "neurons"},
-    "recipes": set(),
-    "models": {"carry", "kernels", "neurons", "layers", "recipes"},
+    "genotype": set(),
+    "layers": {"carry", "genotype", "kernels", "neurons"},
+    "recipes": {"genotype"},
+    "models": {"carry", "genotype", "kernels", "neurons", "layers", "recipes"},
     "data": {"carry"},
     "run": MODELS_AND_BELOW,
     "stream": MODELS_AND_BELOW | {"run"},

@@ -3,9 +3,26 @@
 import difflib
 import importlib
 
-from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Expected, Recipe, Train
+from ranvier.recipes.data import EventFrames, Scenes
+from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.recipe import Expected, Recipe, Train
+from ranvier.recipes.task import Classify, Detect, Segment
 
-__all__ = ["RECIPES", "Classify", "ConvClassifier", "EventFrames", "Expected", "Recipe", "Train", "load"]
+__all__ = [
+    "RECIPES",
+    "Classify",
+    "ConvClassifier",
+    "Detect",
+    "EventFrames",
+    "Expected",
+    "Recipe",
+    "Scenes",
+    "Segment",
+    "SpikeFPN",
+    "SpikingEDN",
+    "Train",
+    "load",
+]
 
 RECIPES = {
     "nmnist-conv": "ranvier.recipes.classify:nmnist_conv",

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
-from ranvier.recipes.recipe import Classify, ConvClassifier, EventFrames, Expected, Recipe, Train
+from ranvier.recipes.data import EventFrames
+from ranvier.recipes.model import ConvClassifier
+from ranvier.recipes.recipe import Expected, Recipe, Train
+from ranvier.recipes.task import Classify
 
 
 def nmnist_conv() -> Recipe:

@@ -1,84 +1,20 @@
 """What a run is made of: frozen dataclasses of plain values, so that a recipe can be listed, edited and saved as JSON.
 
 Nothing here imports torch. Each part has the name by which its builder finds it: `models.build(recipe.model)`,
-`data.datasets.build(recipe.data, split)`.
+`data.datasets.build(recipe.data, split)`, `tasks.build(recipe.task)`.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-# Which numbers make sense: counts from 1 on, shares from 0 to 1.
-COUNTS = ("window_us", "steps", "in_channels", "size", "channels", "epochs", "batch_size", "checkpoint_every")
-SHARES = ("decay", "dropout", "label_smoothing", "warmup")
+from ranvier.recipes.checked import Checked
+from ranvier.recipes.data import EventFrames, Scenes
+from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.task import Classify, Detect, Segment
 
-
-class Checked:
-    """A part of a recipe that refuses numbers without a meaning, be they from Python, the command line or a file."""
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            numbers = value if isinstance(value, tuple) else (value,)
-            if name in COUNTS and any(number < 1 for number in numbers):
-                raise ValueError(f"expected {name} of 1 or more, got {value}")
-            if name in SHARES and not all(0 <= number <= 1 for number in numbers):
-                raise ValueError(f"expected {name} from 0 to 1, got {value}")
-
-
-DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-
-
-@dataclass(frozen=True)
-class EventFrames(Checked):
-    """Labelled event recordings, binned into frames of a fixed width in microseconds."""
-
-    name: Literal["nmnist", "digits"] = "nmnist"
-    """nmnist: the real recordings; digits: scikit-learn's digits moved before the simulated camera"""
-    root: str | None = None
-    """folder or zip of the recordings; default: where the data set is usually found"""
-    window_us: int = 50_000
-    """width of one frame in microseconds"""
-    steps: int = 6
-    """frames a recording; what comes later is cut"""
-    fold: int = 0
-    """which fifth of the recordings is held out for the test, 0..4"""
-    seed: int = 0
-    """of the augmentation"""
-    augment: bool = True
-    """move, turn, scale and shear each training recording at random, anew in every epoch"""
-
-
-@dataclass(frozen=True)
-class ConvClassifier(Checked):
-    """Spiking convolution blocks and a linear readout at every step."""
-
-    name: Literal["conv_classifier"] = "conv_classifier"
-    """the builder in `ranvier.models`"""
-    in_channels: int = 2
-    """channels of a frame: OFF and ON events"""
-    size: tuple[int, int] = (34, 34)
-    """height and width of a frame in pixels"""
-    channels: tuple[int, ...] = (16, 32, 64)
-    """feature maps of each block"""
-    classes: int = 10
-    """outputs a step"""
-    neuron: Literal["lif", "plif", "relu"] = "lif"
-    """relu is the twin without spikes and without memory, for comparison"""
-    decay: float = 0.5
-    """share of the membrane that is left after one step (where PLIF starts to learn)"""
-    dropout: float = 0.0
-    """share of the readout's inputs that is silenced in training"""
-
-
-@dataclass(frozen=True)
-class Classify(Checked):
-    """Cross-entropy of the logits' mean over time; accuracy and confusion."""
-
-    name: Literal["classify"] = "classify"
-    """the task in `ranvier.tasks`"""
-    classes: tuple[str, ...] = DIGITS
-    """names of the classes, in the order of the outputs"""
-    label_smoothing: float = 0.0
-    """probability mass that the target spreads over all classes"""
+Data = EventFrames | Scenes
+Model = ConvClassifier | SpikeFPN | SpikingEDN
+Task = Classify | Detect | Segment
 
 
 @dataclass(frozen=True)
@@ -125,9 +61,9 @@ class Recipe:
 
     name: str
     """as listed by `ranvier recipes`"""
-    data: EventFrames = field(default_factory=EventFrames)
-    model: ConvClassifier = field(default_factory=ConvClassifier)
-    task: Classify = field(default_factory=Classify)
+    data: Data = field(default_factory=EventFrames)
+    model: Model = field(default_factory=ConvClassifier)
+    task: Task = field(default_factory=Classify)
     train: Train = field(default_factory=Train)
     expected: Expected | None = None
 

@@ -36,7 +36,11 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
         # Of several kinds of model or data, the field `name` says which one it is.
         chosen = [kind for kind in kinds if value.get("name") == getattr(kind, "name", None)]
         return from_plain((chosen or kinds)[0], value, where=f"{where}.")
-    return tuple(value) if isinstance(value, list) else value
+    return _tuples(value)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], *, where: str = "") -> list[str]:

@@ -1,0 +1,29 @@
+"""The check that every part of a recipe goes through."""
+
+# Which numbers make sense: counts from 1 on, shares from 0 to 1.
+COUNTS = (
+    "window_us",
+    "steps",
+    "bins",
+    "events_per_bin",
+    "in_channels",
+    "size",
+    "sensor",
+    "channels",
+    "epochs",
+    "batch_size",
+    "checkpoint_every",
+)
+SHARES = ("decay", "dropout", "label_smoothing", "warmup")
+
+
+class Checked:
+    """A part of a recipe that refuses numbers without a meaning, be they from Python, the command line or a file."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if name in COUNTS and any(number < 1 for number in numbers):
+                raise ValueError(f"expected {name} of 1 or more, got {value}")
+            if name in SHARES and not all(0 <= number <= 1 for number in numbers):
+                raise ValueError(f"expected {name} from 0 to 1, got {value}")

@@ -1,0 +1,71 @@
+"""What a network is trained on: one dataclass for each family of data sets in `ranvier.data.datasets`.
+
+All of them say how events become the input of one time step: `steps`, `window_us` (the width of a step) and
+`stacking` (what a pixel of it holds).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ranvier.recipes.checked import Checked
+
+Stacking = Literal["counts", "sbt", "sbn"]
+"""counts: OFF and ON events; sbt: signs of `bins` equally wide bins; sbn: signs of `bins` equally full bins"""
+
+
+@dataclass(frozen=True)
+class EventFrames(Checked):
+    """Labelled event recordings, binned into frames of a fixed width in microseconds."""
+
+    name: Literal["nmnist", "digits"] = "nmnist"
+    """nmnist: the real recordings; digits: scikit-learn's digits moved before the simulated camera"""
+    root: str | None = None
+    """folder or zip of the recordings; default: where the data set is usually found"""
+    window_us: int = 50_000
+    """width of one frame in microseconds"""
+    steps: int = 6
+    """frames a recording; what comes later is cut"""
+    stacking: Literal["counts"] = "counts"
+    """a pixel holds how many OFF and ON events it had"""
+    fold: int = 0
+    """which fifth of the recordings is held out for the test, 0..4"""
+    seed: int = 0
+    """of the augmentation"""
+    augment: bool = True
+    """move, turn, scale and shear each training recording at random, anew in every epoch"""
+
+
+@dataclass(frozen=True)
+class Scenes(Checked):
+    """Scenes with boxes and masks, made by the package: real digits side by side, or a rendered street."""
+
+    name: Literal["mosaic", "drive"] = "mosaic"
+    """mosaic: one to four N-MNIST recordings on a common sensor and clock; drive: a street before the simulated camera"""
+    root: str | None = None
+    """mosaic: folder or zip of N-MNIST; default: where the data set is usually found"""
+    grade: Literal["plain", "hard"] = "hard"
+    """mosaic: plain overlaps little; hard overlaps more, drifts and has noise"""
+    target: Literal["boxes", "masks"] = "boxes"
+    """what is to be found: a box around each object at the end, or a class for each pixel in every step"""
+    frames: bool = False
+    """drive: put the grey frame of each step before its events, as channel 0"""
+    sensor: tuple[int, int] = (96, 96)
+    """width and height in pixels"""
+    steps: int = 5
+    """time steps of a scene"""
+    window_us: int = 60_000
+    """width of a time step in microseconds"""
+    stacking: Stacking = "sbt"
+    """how the events of a time step become its channels"""
+    bins: int = 3
+    """sbt, sbn: channels of a time step"""
+    events_per_bin: int = 500
+    """sbn: events of a channel"""
+    count: int = 2000
+    """training scenes of an epoch"""
+    seed: int = 0
+    """of the scenes; training scenes are new in every epoch"""
+    augment: bool = True
+    """mosaic: scale, turn and shear each training recording at random"""
+
+

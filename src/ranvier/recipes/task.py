@@ -1,0 +1,62 @@
+"""What a network is trained for, and how its answers are read out: `ranvier.tasks`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ranvier.recipes.checked import Checked
+
+DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+@dataclass(frozen=True)
+class Classify(Checked):
+    """Cross-entropy of the logits' mean over time; accuracy and confusion."""
+
+    name: Literal["classify"] = "classify"
+    """the task in `ranvier.tasks`"""
+    classes: tuple[str, ...] = DIGITS
+    """names of the classes, in the order of the outputs"""
+    label_smoothing: float = 0.0
+    """probability mass that the target spreads over all classes"""
+
+
+@dataclass(frozen=True)
+class Detect(Checked):
+    """Anchor boxes: GIoU, cross-entropy and objectness (SpikeFPN); COCO mean average precision."""
+
+    name: Literal["detect"] = "detect"
+    """the task in `ranvier.tasks`"""
+    classes: tuple[str, ...] = ("car", "pedestrian")
+    """names of the classes, in the order of the outputs"""
+    readout: Literal["last", "mean"] = "last"
+    """the answer to a scene: of the last step, or the mean of the raw outputs of all steps"""
+    form: Literal["clean", "compat"] = "clean"
+    """objectness of an anchor without an object: 0, or, as released, half of its overlap with an empty box"""
+    match_iou: float = 0.5
+    """an anchor whose width and height overlap those of a box by more than this is responsible for it"""
+    score: float = 0.01
+    """answers below this score are dropped before the evaluation; released: 0.3"""
+    nms_iou: float = 0.5
+    """of two answers of one class that overlap by more than this, the weaker one is dropped"""
+    filter_small: bool = False
+    """leave out boxes that the Prophesee protocol leaves out (early, narrow or small); both figures are reported"""
+
+
+@dataclass(frozen=True)
+class Segment(Checked):
+    """A class for each pixel: cross-entropy of the hardest pixels; mean intersection over union."""
+
+    name: Literal["segment"] = "segment"
+    """the task in `ranvier.tasks`"""
+    classes: tuple[str, ...] = ("background", *DIGITS)
+    """names of the classes, in the order of the outputs"""
+    burn_in: int = 1
+    """first steps of a clip whose answers count neither in the loss nor in the metric"""
+    loss: Literal["ohem", "cross_entropy"] = "ohem"
+    """ohem: of pixels whose true class has a probability above `ohem_threshold`, only the hardest count"""
+    ohem_threshold: float = 0.7
+    """probability from which on a pixel is easy"""
+    ohem_least: int = 12_880
+    """pixels of a batch that count at least"""
+    ignore: int = 255
+    """label of pixels that nobody judges"""
