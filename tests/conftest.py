@@ -42,6 +42,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     from ranvier.run import append_metrics, start_run, write_json
     from ranvier.tasks.environment import environment
     from ranvier.tasks.evaluate import held_out, measure
+    from ranvier.tasks.task import build
 
     folder = tmp_path_factory.mktemp("finished")
     _made_up_recordings(folder / "recordings")
@@ -52,7 +53,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     save_file(models.build(recipe.model).state_dict(), run.path / "weights.safetensors")
     append_metrics(run, [{"epoch": 0, "step": 2, "split": "train", "loss": 2.3, "accuracy": 0.1, "seconds": 1.0}])
     write_json(run.path / "environment.json", environment(device="cpu"))
-    result = measure(run.net(), held_out(recipe, "test"), recipe.task)
+    net = run.net()
+    result = measure(net, held_out(recipe, "test"), build(recipe, net))
     write_json(run.path / "result.json", result | {"seconds": 1.0, "expected": None})
     return run
 

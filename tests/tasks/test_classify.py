@@ -1,13 +1,18 @@
-"""Loss, tally and learning rate of classification, and the order of the batches."""
+"""Loss and metric of classification, the tally, and the order of the batches."""
 
+import dataclasses
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from ranvier.recipes import Classify, Train
+from ranvier.data.datasets import Batch
+from ranvier.recipes import Classify, load
 from ranvier.tasks import classify
 from ranvier.tasks.batches import epoch_batches, mix
+from ranvier.tasks.tally import Tally
+from ranvier.tasks.task import build
 
 
 def test_the_answer_is_the_mean_over_the_steps_of_each_lane() -> None:
@@ -16,32 +21,30 @@ def test_the_answer_is_the_mean_over_the_steps_of_each_lane() -> None:
     assert answer.tolist() == [[2.0, 0.0], [2.0, 0.0]]
 
 
+def batch(target: torch.Tensor) -> Batch:
+    return Batch(x=torch.zeros(1, len(target), 1), target=target, lengths=torch.ones(len(target), dtype=torch.long))
+
+
 def test_loss_of_a_uniform_answer_is_the_log_of_the_classes() -> None:
-    value = classify.loss(torch.zeros(3, 10), torch.tensor([0, 4, 9]), Classify())
-    assert value.item() == pytest.approx(math.log(10))
+    task = classify.Classification(Classify())
+    loss, means = task.loss(torch.zeros(1, 3, 10), batch(torch.tensor([0, 4, 9])))
+    assert loss.item() == pytest.approx(math.log(10))
+    assert means == {"accuracy": pytest.approx(1 / 3)}
 
 
 def test_tally_weighs_batches_by_their_size() -> None:
-    tally = classify.Tally()
-    right, wrong = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    tally.add(right.repeat(3, 1), torch.zeros(3, dtype=torch.long), 0.5)
-    tally.add(wrong, torch.zeros(1, dtype=torch.long), 2.5)
+    tally = Tally()
+    tally.add({"loss": 0.5, "accuracy": 1.0}, samples=3)
+    tally.add({"loss": 2.5, "accuracy": 0.0}, samples=1)
     assert tally.means() == {"loss": 1.0, "accuracy": 0.75}
+    assert Tally(**dataclasses.asdict(tally)).means() == tally.means()
 
 
-def test_only_matrices_decay() -> None:
-    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
-    groups = classify.optimizer(net, Train(weight_decay=0.5)).param_groups
-    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.5, 1), (0.0, 3)]
-
-
-@pytest.mark.parametrize("warmup", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_learning_rate_stays_within_its_peak(steps: int, warmup: float) -> None:
-    train = Train(lr=0.5, warmup=warmup)
-    rates = [classify.learning_rate(step, steps, train) for step in range(steps)]
-    assert all(0 < rate <= 0.5 for rate in rates)
-    assert max(rates) == 0.5
+def test_a_task_is_found_by_its_name() -> None:
+    recipe = load("digits-conv-tiny")
+    assert build(recipe, torch.nn.Identity()).score == "accuracy"
+    with pytest.raises(ValueError, match="no task 'classfy': expected one of classify, detect, segment"):
+        build(replace(recipe, task=replace(recipe.task, name="classfy")), torch.nn.Identity())  # type: ignore[arg-type]
 
 
 def test_every_epoch_sees_every_sample_once_in_its_own_order() -> None:

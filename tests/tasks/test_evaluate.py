@@ -10,6 +10,7 @@ from ranvier.data.datasets import Batch
 from ranvier.layers import Stack
 from ranvier.neurons import IF, LI
 from ranvier.recipes import Classify
+from ranvier.tasks.classify import Classification
 from ranvier.tasks.evaluate import count_spikes, measure
 from ranvier.tasks.nonfinite import first_nonfinite
 
@@ -24,7 +25,7 @@ def test_firing_rate_is_spikes_per_neuron_and_step_without_the_padding() -> None
     x[:, 0, 0] = 0.5  # fires on every second step
     x[:2, 1, 1] = 1.0  # fires on both steps of its length
     x[2:, 1] = 1.0  # padding fires too, and must not count
-    found = measure(net, [batch(x, [4, 2])], Classify(classes=("a", "b")))
+    found = measure(net, [batch(x, [4, 2])], Classification(Classify(classes=("a", "b"))))
     assert found["firing_rate"] == {"0": pytest.approx((0.25 + 0.5) / 2)}
 
 
@@ -39,8 +40,8 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
     net = Stack(nn.BatchNorm1d(2), IF(), nn.Dropout(0.5), nn.Linear(2, 2)).train()
     before = copy.deepcopy(net.state_dict())
     x = torch.rand(3, 4, 2)
-    first = measure(net, [batch(x, [3] * 4)], Classify(classes=("a", "b")))
-    assert first == measure(net, [batch(x, [3] * 4)], Classify(classes=("a", "b")))
+    first = measure(net, [batch(x, [3] * 4)], Classification(Classify(classes=("a", "b"))))
+    assert first == measure(net, [batch(x, [3] * 4)], Classification(Classify(classes=("a", "b"))))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert net.training
     assert not any(module._forward_hooks for module in net.modules())
@@ -49,7 +50,7 @@ def test_measuring_leaves_the_network_as_it_was() -> None:
 def test_two_batches_count_like_one() -> None:
     net = Stack(IF(), nn.Linear(2, 2))
     x = torch.rand(3, 5, 2)
-    task = Classify(classes=("a", "b"))
+    task = Classification(Classify(classes=("a", "b")))
     whole = measure(net, [batch(x, [3] * 5)], task)
     parts = measure(net, [batch(x[:, :2], [3] * 2), batch(x[:, 2:], [3] * 3)], task)
     assert parts["confusion"] == whole["confusion"]

@@ -67,5 +67,3 @@ class Scenes(Checked):
     """of the scenes; training scenes are new in every epoch"""
     augment: bool = True
     """mosaic: scale, turn and shear each training recording at random"""
-
-

@@ -19,7 +19,7 @@ Task = Classify | Detect | Segment
 
 @dataclass(frozen=True)
 class Train(Checked):
-    """AdamW with a linear warm-up and a cosine decay of the learning rate."""
+    """How weights are found: optimiser, learning rate, length, precision (see `ranvier.tasks.optimise`)."""
 
     epochs: int = 40
     """passes over the training recordings"""
@@ -27,10 +27,16 @@ class Train(Checked):
     """recordings a step"""
     lr: float = 3e-3
     """learning rate at its peak"""
+    optimizer: Literal["adamw", "amsgrad"] = "adamw"
+    """see `ranvier.tasks.optimise`"""
     weight_decay: float = 0.01
-    """decoupled decay of weight matrices and kernels; biases and norms have none"""
+    """adamw: decoupled, of weight matrices and kernels alone; amsgrad: added to every gradient"""
     warmup: float = 0.1
     """share of all steps in which the learning rate rises"""
+    rise: Literal["linear", "quartic", "geometric"] = "linear"
+    """curve of the warm-up"""
+    schedule: Literal["cosine", "constant", "poly"] = "cosine"
+    """curve after the warm-up"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -38,7 +44,7 @@ class Train(Checked):
     seed: int = 0
     """of the initial weights, the order of the batches and the dropout"""
     select: Literal["last", "best"] = "last"
-    """weights that are kept: of the last step, or of the best accuracy on the validation split"""
+    """weights that are kept: of the last step, or of the best score on the validation split"""
     checkpoint_every: int = 50
     """steps between two checkpoints; one more is written after each epoch"""
 

@@ -1,4 +1,4 @@
-"""Evaluation on held-out data: loss, accuracy, confusion, and how often each spiking layer fires."""
+"""Evaluation on held-out data: what the task measures, and how often each spiking layer fires."""
 
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ranvier.data import datasets
 from ranvier.layers import mean_over_time
 from ranvier.neurons import LI, Neuron
-from ranvier.recipes import Classify, Recipe
+from ranvier.recipes import Recipe
 from ranvier.run import open_run
-from ranvier.tasks import classify
+from ranvier.tasks.task import Task, build
 
 Split = Literal["train", "val", "test"]
 
@@ -24,8 +24,8 @@ def evaluate(
     """Measure the weights that a run kept.
 
     Returns:
-        `accuracy`, `loss`, `confusion` (rows: what it is, columns: what it was taken for), `classes` and `firing_rate`
-        (spikes per neuron and step, by the layer's name).
+        The task's result (see `Evaluation.result` of each task) and `firing_rate` (spikes per neuron and step, by the
+        layer's name).
 
     Raises:
         FileNotFoundError: there is no run, or it is not finished.
@@ -34,43 +34,35 @@ def evaluate(
         torch.set_num_threads(threads)
     opened = open_run(run)
     batches = held_out(opened.config, split, batch_size=batch_size)
-    return measure(opened.net().to(device), batches, opened.config.task, device=device)
+    net = opened.net().to(device)
+    return measure(net, batches, build(opened.config, net), device=device)
 
 
 def held_out(recipe: Recipe, split: Split, *, batch_size: int = 50) -> Iterable[datasets.Batch]:
     """Return the batches of a split in fixed order."""
     dataset = datasets.build(recipe.data, split)
-    return torch.utils.data.DataLoader(dataset, batch_size=batch_size, collate_fn=datasets.collate)  # type: ignore[arg-type]
+    return torch.utils.data.DataLoader(dataset, batch_size=batch_size, collate_fn=dataset.collate)  # type: ignore[arg-type]
 
 
 def measure(
-    net: nn.Module, batches: Iterable[datasets.Batch], task: Classify, *, device: str | torch.device = "cpu"
+    net: nn.Module, batches: Iterable[datasets.Batch], task: Task, *, device: str | torch.device = "cpu"
 ) -> dict[str, Any]:
     """Run `net` over all batches without gradients; its mode is put back afterwards.
 
     Returns:
         As `evaluate`.
     """
-    answers, targets = [], []
+    evaluation = task.evaluation()
     was_training = net.training
     net.eval()
     try:
         with torch.inference_mode(), count_spikes(net) as fired:
             for batch in batches:
-                lengths = None if batch.lengths is None else batch.lengths.to(device)
-                fired.lengths = lengths
-                answers.append(classify.logits(net(batch.x.to(device)), lengths).cpu())
-                targets.append(batch.target)
+                fired.lengths = None if batch.lengths is None else batch.lengths.to(device)
+                evaluation.add(net(batch.x.to(device)), batch)
     finally:
         net.train(was_training)
-    answer, target = torch.cat(answers), torch.cat(targets)
-    return {
-        "accuracy": float((answer.argmax(1) == target).double().mean()),
-        "loss": float(classify.loss(answer, target, task)),
-        "confusion": classify.confusion(answer, target, len(task.classes)),
-        "classes": list(task.classes),
-        "firing_rate": fired.rates(),
-    }
+    return evaluation.result() | {"firing_rate": fired.rates()}
 
 
 class SpikeCount:

@@ -31,14 +31,14 @@ class Silent:
 class _Terminal:
     def __init__(self, bar: Any, task: Any, epochs: int) -> None:
         self.bar, self.task, self.epochs = bar, task, epochs
-        self.accuracy = ""
+        self.score = ""
 
     def step(self, step: int, *, epoch: int, loss: float) -> None:
-        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}{self.accuracy}"
+        text = f"epoch {epoch + 1}/{self.epochs}  loss {loss:.3f}{self.score}"
         self.bar.update(self.task, completed=step, description=text)
 
     def measured(self, line: dict[str, Any]) -> None:
-        self.accuracy = f"  {line['split']} accuracy {line['accuracy']:.1%}"
+        self.score = f"  {line['split']}{_scores(line)}"
 
 
 class _Lines:
@@ -50,8 +50,13 @@ class _Lines:
 
     def measured(self, line: dict[str, Any]) -> None:
         where = f"epoch {line['epoch'] + 1}/{self.epochs}  {line['split']}"
-        measured = f"loss {line['loss']:.4f}  accuracy {line['accuracy']:.1%}  {line['seconds']:.0f} s"
+        measured = f"loss {line['loss']:.4f}{' ' * bool(_scores(line))}{_scores(line)}  {line['seconds']:.0f} s"
         print(f"{where} {measured}", file=sys.stderr, flush=True)
+
+
+def _scores(line: dict[str, Any]) -> str:
+    about = ("epoch", "step", "split", "loss", "seconds")
+    return "".join(f" {name} {value:.1%}" for name, value in line.items() if name not in about)
 
 
 @contextmanager

@@ -40,13 +40,15 @@ from ranvier.run import (
     write_atomically,
     write_json,
 )
-from ranvier.tasks import classify
 from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.checkpoint import Checkpoint, Tensors, pack_optimizer, unpack_optimizer
 from ranvier.tasks.environment import environment
 from ranvier.tasks.evaluate import held_out, measure
 from ranvier.tasks.nonfinite import first_nonfinite
+from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
+from ranvier.tasks.tally import Tally
+from ranvier.tasks.task import build
 
 
 def train(
@@ -96,7 +98,7 @@ def train(
     return run
 
 
-def _check_frames(recipe: Recipe, samples: datasets.FrameDataset) -> None:
+def _check_frames(recipe: Recipe, samples: datasets.Samples) -> None:
     found = tuple(samples[0][0].shape[1:])
     expected = (recipe.model.in_channels, *recipe.model.size)
     if found != expected:
@@ -112,7 +114,7 @@ class Training(pl.LightningModule):
     show: Show
     input: Tensor
 
-    def __init__(self, net: nn.Module, samples: datasets.FrameDataset, run: Run) -> None:
+    def __init__(self, net: nn.Module, samples: datasets.Samples, run: Run) -> None:
         super().__init__()
         self.net = net
         self.samples = samples
@@ -123,9 +125,10 @@ class Training(pl.LightningModule):
         self.steps = self.per_epoch * self.recipe.train.epochs
         self.step = 0
         self.metric_lines = 0
-        self.tally = classify.Tally()
+        self.task = build(self.recipe, net)
+        self.tally = Tally()
         self.best: Tensors = {}
-        self.best_accuracy = -1.0
+        self.best_score = -math.inf
         self.seconds = 0.0
         self.optimizer_memory: Tensors = {}
         if (run.path / CHECKPOINT).exists():
@@ -137,7 +140,7 @@ class Training(pl.LightningModule):
         self.net.load_state_dict(checkpoint.net)
         self.optimizer_memory, self.best = checkpoint.optimizer, checkpoint.best
         progress = checkpoint.progress
-        self.tally = classify.Tally(**progress.pop("tally"))
+        self.tally = Tally(**progress.pop("tally"))
         for name, value in progress.items():
             setattr(self, name, value)
 
@@ -150,7 +153,7 @@ class Training(pl.LightningModule):
         progress = {
             "step": self.step,
             "metric_lines": self.metric_lines,
-            "best_accuracy": self.best_accuracy,
+            "best_score": self.best_score,
             "seconds": time.monotonic() - self.clock,
             "tally": dataclasses.asdict(self.tally),
         }
@@ -161,7 +164,7 @@ class Training(pl.LightningModule):
             raise FloatingPointError(self._stop(f"the weight {error} is not finite")) from None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return classify.optimizer(self.net, self.recipe.train)
+        return optimizer(self.net, self.recipe.train)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         optimizer = self.optimizers(use_pl_optimizer=False)
@@ -174,7 +177,7 @@ class Training(pl.LightningModule):
         self.samples.set_epoch(epoch)
         settings = self.recipe.train
         batches = epoch_batches(len(self.samples), settings.batch_size, seed=settings.seed, epoch=epoch)
-        return DataLoader(self.samples, batch_sampler=batches[first:], collate_fn=datasets.collate)  # type: ignore[arg-type]
+        return DataLoader(self.samples, batch_sampler=batches[first:], collate_fn=self.samples.collate)  # type: ignore[arg-type]
 
     def on_train_start(self) -> None:
         if self.optimizer_memory:
@@ -183,17 +186,16 @@ class Training(pl.LightningModule):
 
     def on_train_batch_start(self, batch: datasets.Batch, batch_idx: int) -> None:
         for group in self._optimizer().param_groups:
-            group["lr"] = classify.learning_rate(self.step, self.steps, self.recipe.train)
+            group["lr"] = learning_rate(self.step, self.steps, self.recipe.train)
         torch.manual_seed(mix(self.recipe.train.seed, self.step))
 
     def training_step(self, batch: datasets.Batch, batch_idx: int) -> Tensor:
-        answer = classify.logits(self.net(batch.x), batch.lengths)
-        loss = classify.loss(answer, batch.target, self.recipe.task)
+        loss, means = self.task.loss(self.net(batch.x), batch)
         value = loss.item()
         self.input = batch.x
         if not math.isfinite(value):
             raise FloatingPointError(self._stop(f"the loss is {value}"))
-        self.tally.add(answer.detach(), batch.target, value)
+        self.tally.add({"loss": value} | means, samples=batch.x.shape[1])
         self.show.step(self.step + 1, epoch=self.step // self.per_epoch, loss=value)
         return loss
 
@@ -210,10 +212,11 @@ class Training(pl.LightningModule):
             self.save()
 
     def _end_epoch(self) -> None:
-        found = measure(self.net, self.validation, self.recipe.task, device=self.device)
-        means = {"train": self.tally.means(), "val": {"loss": found["loss"], "accuracy": found["accuracy"]}}
-        if self.recipe.train.select == "best" and found["accuracy"] > self.best_accuracy:
-            self.best_accuracy = found["accuracy"]
+        found = measure(self.net, self.validation, self.task, device=self.device)
+        score = self.task.score
+        means = {"train": self.tally.means(), "val": {"loss": found["loss"], score: found[score]}}
+        if self.recipe.train.select == "best" and found[score] > self.best_score:
+            self.best_score = found[score]
             self.best = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
         seconds = round(time.monotonic() - self.clock, 3)
         at = {"epoch": self.step // self.per_epoch - 1, "step": self.step}
@@ -222,7 +225,7 @@ class Training(pl.LightningModule):
         for line in lines:
             self.show.measured(line)
         self.metric_lines += len(lines)
-        self.tally = classify.Tally()
+        self.tally = Tally()
         self.save()
 
     def finish(self) -> None:
@@ -231,7 +234,7 @@ class Training(pl.LightningModule):
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
         write_atomically(self.run.path / WEIGHTS, save(weights))
         net = self.run.net()
-        result = measure(net, held_out(self.recipe, "test"), self.recipe.task)
+        result = measure(net, held_out(self.recipe, "test"), build(self.recipe, net))
         expected = self.recipe.expected
         result["seconds"] = round(time.monotonic() - self.clock, 3)
         result["expected"] = None if expected is None else dataclasses.asdict(expected)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from ranvier.data.datasets.batch import Batch, collate
+from ranvier.data.datasets.batch import Batch, Samples, collate
 from ranvier.data.datasets.digits import make_digits
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
 from ranvier.data.datasets.nmnist import read_nmnist
@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "FrameDataset",
     "Recordings",
+    "Samples",
     "Split",
     "build",
     "collate",

@@ -1,0 +1,51 @@
+"""The optimisers and learning-rate curves that recipes name."""
+
+import math
+
+import torch
+from torch import nn
+
+from ranvier.recipes import Train
+
+# Where a geometric warm-up begins, as a share of the peak (SpikingEDN: 5e-6 of 1e-3).
+GEOMETRIC_START = 0.005
+POLY_POWER = 0.9
+
+
+def optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """Return the optimiser with a fresh memory.
+
+    adamw: decoupled decay of matrices and kernels; vectors and scalars (biases, norms, time constants) have none.
+    amsgrad: Adam with the running maximum of its second moment, and the decay added to the gradient of every parameter.
+    """
+    if train.optimizer == "amsgrad":
+        return torch.optim.Adam(net.parameters(), lr=train.lr, weight_decay=train.weight_decay, amsgrad=True)
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": train.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=train.lr)
+
+
+def learning_rate(step: int, steps: int, train: Train) -> float:
+    """Return the learning rate of step 0..`steps`-1: a rise over the warm-up, then the schedule.
+
+    With `r` = round(warmup * steps), at least 1, and `u` = (step - r) / (steps - r):
+
+        rise, step < r:  linear     lr (step + 1) / r
+                         quartic    lr ((step + 1) / r)^4         (SpikeFPN; the release begins at step / r, with 0)
+                         geometric  lr 0.005^(1 - step / r)       (SpikingEDN)
+        then:            cosine     lr (1 + cos(pi u)) / 2
+                         constant   lr                            (SpikeFPN)
+                         poly       lr (1 - u)^0.9                (SpikingEDN)
+
+    >>> [round(learning_rate(step, 8, Train(lr=1.0, warmup=0.25)), 3) for step in range(8)]
+    [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
+    """
+    rise = max(1, round(train.warmup * steps))
+    if step < rise:
+        share = (step + 1) / rise
+        shapes = {"linear": share, "quartic": share**4, "geometric": GEOMETRIC_START ** (1 - step / rise)}
+        return train.lr * shapes[train.rise]
+    u = (step - rise) / (steps - rise)
+    shapes = {"cosine": 0.5 * (1 + math.cos(math.pi * u)), "constant": 1.0, "poly": (1 - u) ** POLY_POWER}
+    return train.lr * shapes[train.schedule]

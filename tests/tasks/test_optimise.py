@@ -1,0 +1,54 @@
+"""Optimisers and learning-rate curves."""
+
+import pytest
+import torch
+
+from ranvier.recipes import Train
+from ranvier.tasks.optimise import learning_rate, optimizer
+
+
+def test_only_matrices_decay() -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    groups = optimizer(net, Train(weight_decay=0.5)).param_groups
+    assert [(group["weight_decay"], len(group["params"])) for group in groups] == [(0.5, 1), (0.0, 3)]
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_learning_rate_stays_within_its_peak(steps: int, warmup: float) -> None:
+    train = Train(lr=0.5, warmup=warmup)
+    rates = [learning_rate(step, steps, train) for step in range(steps)]
+    assert all(0 < rate <= 0.5 for rate in rates)
+    assert max(rates) == 0.5
+
+
+@pytest.mark.parametrize("rise", ["linear", "quartic", "geometric"])
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "poly"])
+def test_every_curve_rises_to_the_peak_and_never_rises_again(rise: str, schedule: str) -> None:
+    train = Train(lr=2.0, warmup=0.2, rise=rise, schedule=schedule)  # type: ignore[arg-type]
+    rates = [learning_rate(step, 100, train) for step in range(100)]
+    assert rates[:20] == sorted(rates[:20])
+    assert max(rates) == rates[20] == 2.0
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_the_published_curve_of_spiking_edn() -> None:
+    train = Train(lr=1e-3, warmup=1000 / 101_000, rise="geometric", schedule="poly")
+    at = {step: learning_rate(step, 101_000, train) for step in (0, 500, 1000, 51_000, 100_999)}
+    assert at[0] == pytest.approx(5e-6)
+    assert at[500] == pytest.approx(7.07e-5, rel=1e-3)
+    assert at[1000] == pytest.approx(1e-3)
+    assert at[51_000] == pytest.approx(1e-3 * 0.5**0.9)
+    assert 0 < at[100_999] < 1e-7
+
+
+def test_the_published_curve_of_spikefpn() -> None:
+    train = Train(lr=1e-3, warmup=1 / 30, rise="quartic", schedule="constant")
+    assert learning_rate(49, 3000, train) == pytest.approx(1e-3 * 0.5**4)
+    assert learning_rate(2999, 3000, train) == 1e-3
+
+
+def test_amsgrad_decays_every_parameter_through_its_gradient() -> None:
+    net = torch.nn.Linear(3, 2)
+    groups = optimizer(net, Train(optimizer="amsgrad", weight_decay=5e-4)).param_groups
+    assert [(g["weight_decay"], g["amsgrad"], len(g["params"])) for g in groups] == [(5e-4, True, 2)]
