@@ -13,7 +13,7 @@ def held_out(run: Run, *, count: int = 64) -> datasets.Batch:
         ValueError: `count` is below 1.
     """
     dataset = datasets.build(run.config.data, "test")
-    return datasets.collate([dataset[i] for i in spread(len(dataset), count)])
+    return dataset.collate([dataset[i] for i in spread(len(dataset), count)])
 
 
 def spread(total: int, count: int) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ranvier.report import write_report
-from ranvier.report.samples import Samples, busiest
+from ranvier.report.classify import Samples, busiest
 from ranvier.run import Run
 
 VOID = {"meta", "img", "line", "circle", "rect", "path", "use", "br"}
@@ -84,8 +84,8 @@ def test_every_section_is_there(page):
     assert page.headings == [
         "What the camera saw",
         "What the network said",
-        "How it learned",
         "Where it errs",
+        "How it learned",
         "What it costs",
         "How to repeat it",
     ]
@@ -109,9 +109,9 @@ def test_the_expected_number_stands_beside_the_measured(finished_run, monkeypatc
     from ranvier.audit import audit
     from ranvier.report import sections
 
-    result = finished_run.result | {"expected": {"metric": "accuracy", "value": 0.965, "source": "<a paper>"}}
+    result = finished_run.result | {"expected": {"value": 0.965, "source": "<a paper>"}}
     cost = audit(finished_run.net(), torch.zeros(1, 1, 2, 34, 34))
-    shown = sections.summary(result, cost)
+    shown = sections.summary(result, finished_run.config.task, cost, note="")
     assert "expected 96.5 %, &lt;a paper&gt;" in shown
     assert "left:96.50%" in shown
 

@@ -70,7 +70,7 @@ def _write_recording(folder: Path) -> tuple[Path, str]:
     """Write the held-out recording that the run was least sure of at first; return the file and what it shows."""
     from ranvier.data import datasets
     from ranvier.data.formats import write_npz
-    from ranvier.report.samples import look
+    from ranvier.report.classify import look
     from ranvier.run import open_run
     from ranvier.samples import held_out, spread
 

@@ -1,19 +1,21 @@
 """How results look on a terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from ranvier.recipes import Task
+
 BARS = "▏▎▍▌▋▊▉█"
 
 
-def accuracy_line(result: Mapping[str, Any]) -> str:
-    """Return the accuracy with the number of recordings, and the expected number where there is one."""
-    tested = sum(map(sum, result["confusion"]))
-    line = f"accuracy [bold]{100 * result['accuracy']:.1f} %[/] on {tested:,} held-out recordings"
+def score_line(result: Mapping[str, Any], task: "Task") -> str:
+    """Return the score with the number of recordings, and the expected number where there is one."""
+    line = f"{task.score_name} [bold]{100 * result[task.score]:.1f} %[/] on {result['samples']:,} held-out recordings"
     if result.get("expected"):
         line += f" (expected {100 * result['expected']['value']:.1f} %, {result['expected']['source']})"
     return line

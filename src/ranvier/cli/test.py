@@ -1,9 +1,10 @@
 """`ranvier test RUN`."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from ranvier.cli.options import Device, RunFolder, Threads, call, check_device, console, print_json
-from ranvier.cli.show import accuracy_line
+from ranvier.cli.show import score_line
 
 
 def measure(
@@ -34,12 +35,29 @@ def measure(
         print_json(found)
         return
     expected = opened.config.expected
-    out.print(accuracy_line(found | {"expected": expected and {"value": expected.value, "source": expected.source}}))
+    said = found | {"expected": expected and {"value": expected.value, "source": expected.source}}
+    out.print(score_line(said, opened.config.task))
+    for line in DETAILS[opened.config.task.name](found):
+        out.print(f"  {line}")
+
+
+def _confused(found: dict[str, Any]) -> Iterator[str]:
     classes = found["classes"]
     for true, row in enumerate(found["confusion"]):
         wrong = [f"{count} as {classes[k]}" for k, count in enumerate(row) if count and k != true]
         if wrong:
-            out.print(f"  {classes[true]}: {row[true]} of {sum(row)} found; taken {', '.join(wrong)}")
+            yield f"{classes[true]}: {row[true]} of {sum(row)} found; taken {', '.join(wrong)}"
+
+
+def _boxes(found: dict[str, Any]) -> Iterator[str]:
+    raise NotImplementedError
+
+
+def _pixels(found: dict[str, Any]) -> Iterator[str]:
+    raise NotImplementedError
+
+
+DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels}
 
 
 def run(arguments: list[str]) -> int:

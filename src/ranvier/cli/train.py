@@ -81,7 +81,7 @@ def run(arguments: list[str]) -> int:
 
 def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, threads: int | None, json: bool) -> int:
     """Train, write the report, and say what was reached."""
-    from ranvier.cli.show import accuracy_line
+    from ranvier.cli.show import score_line
     from ranvier.report import write_report
     from ranvier.tasks.train import train
 
@@ -94,6 +94,6 @@ def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, thread
     if json:
         print_json({"run": str(folder), "report": str(report)} | finished.result)
         return 0
-    console().print(accuracy_line(finished.result))
+    console().print(score_line(finished.result, recipe.task))
     wrote(folder, report)
     return 0

@@ -5,21 +5,24 @@ import importlib
 
 from ranvier.recipes.data import EventFrames, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
-from ranvier.recipes.recipe import Expected, Recipe, Train
+from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.task import Classify, Detect, Segment
 
 __all__ = [
     "RECIPES",
     "Classify",
     "ConvClassifier",
+    "Data",
     "Detect",
     "EventFrames",
     "Expected",
+    "Model",
     "Recipe",
     "Scenes",
     "Segment",
     "SpikeFPN",
     "SpikingEDN",
+    "Task",
     "Train",
     "load",
 ]

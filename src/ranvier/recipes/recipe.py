@@ -53,8 +53,6 @@ class Train(Checked):
 class Expected:
     """The number that this recipe should reach, and who says so."""
 
-    metric: str = "accuracy"
-    """key in result.json"""
     value: float = 0.0
     """published or measured"""
     source: str = ""

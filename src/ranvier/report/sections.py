@@ -1,4 +1,4 @@
-"""The sections of a report, in the order in which they are read; each function returns HTML."""
+"""The sections that a report has for every task; each function returns HTML."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -7,70 +7,37 @@ from typing import Any
 from ranvier import plot
 from ranvier.audit import Audit, table
 from ranvier.quantity import energy
-from ranvier.recipes import Recipe
+from ranvier.recipes import Recipe, Task
 from ranvier.recipes.saved import to_plain
 from ranvier.report import page
-from ranvier.report.figures import png, step_by_step, svg
-from ranvier.report.samples import Samples, busiest
+from ranvier.report.figures import svg
 
 
-def summary(result: Mapping[str, Any], cost: Audit) -> str:
-    """Four numbers: accuracy beside the expected one, recordings, firing, energy."""
-    expected, mark, note = result.get("expected"), None, "no number was expected"
+def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) -> str:
+    """Four numbers: the score beside the expected one, recordings (with `note` below), firing, energy."""
+    score, expected, mark, said = result[task.score], result.get("expected"), None, "no number was expected"
     if expected:
-        mark, note = expected["value"], f"expected {100 * expected['value']:.1f} %, {expected['source']}"
-    tested = sum(map(sum, result["confusion"]))
-    wrong = round(tested * (1 - result["accuracy"]))
+        mark, said = expected["value"], f"expected {100 * expected['value']:.1f} %, {expected['source']}"
     spiking = [(neuron.neurons, neuron.firing_rate) for neuron in cost.neurons if neuron.firing_rate is not None]
     neurons = sum(number for number, _ in spiking)
     rate = sum(number * rate for number, rate in spiking) / max(neurons, 1)
     joule, unit = energy(cost.energy_pj * cost.steps).split()
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
-    accuracy = f"{100 * result['accuracy']:.1f}"
+    name, meter = f"{task.score_name}, held out", page.meter(score, mark)
     tiles = (
-        page.tile("accuracy, held out", accuracy, "%", note, lead=True, extra=page.meter(result["accuracy"], mark)),
-        page.tile("recordings tested", f"{tested:,}", "", f"{wrong} answered wrongly"),
+        page.tile(name, f"{100 * score:.1f}", "%", said, lead=True, extra=meter),
+        page.tile("recordings tested", f"{result['samples']:,}", "", note),
         page.tile("neurons that fire", f"{100 * rate:.1f}", "% a step", f"of {neurons:,.0f} neurons"),
         page.tile("energy of a recording", joule, unit, ann),
     )
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
-def recordings(samples: Samples, classes: Sequence[str]) -> str:
-    """Frames of several recordings with the answers."""
-    cards = []
-    for i in samples.to_show():
-        true, answer = escape(classes[int(samples.labels[i])]), escape(classes[int(samples.predicted[i])])
-        mistake = f", <em>but it is {true}</em>" if true != answer else ""
-        cards.append(
-            f"<figure{' class=wrong' if mistake else ''}>"
-            f'<img alt="events of a recording of {true}" src="{png(busiest(samples.x[:, i]))}">'
-            f"<figcaption>answer <strong>{answer}</strong>{mistake}</figcaption></figure>"
-        )
-    return page.section(
-        "What the camera saw",
-        "Held-out recordings, each in the step with the most events: amber where a pixel grew brighter, blue where it "
-        "grew darker. A mistake is framed, if there was one among the recordings looked at.",
-        f'<div class="samples">{"".join(cards)}</div>',
-    )
-
-
-def one_recording(samples: Samples, classes: Sequence[str], step_ms: float) -> str:
-    """Events, spikes and answer of one recording over time."""
-    i = samples.hardest()
-    spikes = {name: fired[:, i] for name, fired in samples.spikes.items()}
-    return page.section(
-        "What the network said",
-        f"One recording of {classes[int(samples.labels[i])]}, from left to right in time: the events of each step, the "
-        "spikes of a few neurons of each layer, and the probability of each class by what was seen so far.",
-        page.card(step_by_step(samples.x[:, i], spikes, samples.logits[:, i], classes, step_ms=step_ms)),
-    )
-
-
-def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) -> str:
-    """Loss and accuracy over the epochs, and what was reached in the end on held-out recordings."""
+def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any], task: Task) -> str:
+    """Loss and score over the epochs, and what was reached in the end on held-out recordings."""
     last = max((row["epoch"] for row in metrics), default=0)
-    metrics = [*metrics, {"epoch": last, "split": "test", "loss": result["loss"], "accuracy": result["accuracy"]}]
+    reached = {"epoch": last, "split": "test", "loss": result["loss"], task.score: result[task.score]}
+    metrics = [*metrics, reached]
 
     def picture(key: str) -> str:
         return svg(lambda figure: plot.curves(figure.subplots(), metrics, key), width=5.2, height=3)
@@ -78,22 +45,7 @@ def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any]) ->
     return page.section(
         "How it learned",
         "Means over each epoch; the point is the held-out recordings, seen once at the end.",
-        page.columns(page.card(picture("loss"), "Loss"), page.card(picture("accuracy"), "Accuracy")),
-    )
-
-
-def mistakes(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """Confusion matrix, and how much of each class was found."""
-    found = {
-        name: 100 * row[k] / max(sum(row), 1) for k, (name, row) in enumerate(zip(classes, confusion, strict=True))
-    }
-    side = 1.6 + 0.34 * len(classes)
-    matrix = svg(lambda figure: plot.confusion(figure.subplots(), confusion, classes), width=side, height=side)
-    shares = svg(lambda figure: plot.bars(figure.subplots(), found, unit="%"), width=side, height=side)
-    return page.section(
-        "Where it errs",
-        "How often each class was taken for which (the diagonal is right), and the share of each class that was found.",
-        page.columns(page.card(matrix, "What was taken for what"), page.card(shares, "Share of each class found")),
+        page.columns(page.card(picture("loss"), "Loss"), page.card(picture(task.score), task.score_name)),
     )
 
 

@@ -1,17 +1,20 @@
 """Writes `report.html` into a run folder."""
 
+import importlib
 import json
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from ranvier.audit import audit
+from ranvier.data.datasets import Batch
 from ranvier.report import page, sections
-from ranvier.report.samples import Samples, look
 from ranvier.run import ENVIRONMENT, Run, write_atomically
 from ranvier.samples import held_out
+
+TASKS = {"classify": "ranvier.report.classify", "detect": "ranvier.report.detect", "segment": "ranvier.report.segment"}
+"""The module with the sections of one task: `sections(run, net, batch)` and `note(result)`."""
 
 
 def write_report(run: Run) -> Path:
@@ -23,19 +26,17 @@ def write_report(run: Run) -> Path:
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    result = run.result
-    net = run.net()
-    batch = held_out(run)
-    environment = json.loads((run.path / ENVIRONMENT).read_text())
     path = run.path / "report.html"
-    write_atomically(path, compose(run, net, result, look(net, batch.x, batch.target), environment).encode())
+    write_atomically(path, compose(run, run.net(), held_out(run)).encode())
     return path
 
 
-def compose(run: Run, net: nn.Module, result: dict[str, Any], samples: Samples, environment: dict[str, Any]) -> str:
-    """Return the page as text."""
-    recipe, classes = run.config, result["classes"]
-    cost = audit(net, samples.x)
+def compose(run: Run, net: nn.Module, batch: Batch) -> str:
+    """Return the page as text, with pictures of the recordings in `batch`."""
+    recipe, result = run.config, run.result
+    environment = json.loads((run.path / ENVIRONMENT).read_text())
+    about = importlib.import_module(TASKS[recipe.task.name])
+    cost = audit(net, batch.x)
     step_ms = recipe.data.window_us / 1000
     subtitle = (
         f"{recipe.model.name.replace('_', ' ')} on {recipe.data.name}: {recipe.data.steps} steps of {step_ms:g} ms, "
@@ -47,11 +48,9 @@ def compose(run: Run, net: nn.Module, result: dict[str, Any], samples: Samples, 
         f"count it: <code>ranvier audit {folder}</code>"
     )
     content = [
-        sections.summary(result, cost),
-        sections.recordings(samples, classes),
-        sections.one_recording(samples, classes, step_ms),
-        sections.learning(run.metrics, result),
-        sections.mistakes(result["confusion"], classes),
+        sections.summary(result, recipe.task, cost, note=about.note(result)),
+        *about.sections(run, net, batch),
+        sections.learning(run.metrics, result, recipe.task),
         sections.costs(cost, result["firing_rate"]),
         sections.settings(recipe, environment),
     ]

@@ -19,8 +19,6 @@ def classification(config: Classify, net: nn.Module) -> "Classification":
 class Classification:
     """Cross-entropy of the logits' mean over the steps of each lane; accuracy and confusion."""
 
-    score = "accuracy"
-
     def __init__(self, config: Classify) -> None:
         self.config = config
 

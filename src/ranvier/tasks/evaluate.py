@@ -24,8 +24,8 @@ def evaluate(
     """Measure the weights that a run kept.
 
     Returns:
-        The task's result (see `Evaluation.result` of each task) and `firing_rate` (spikes per neuron and step, by the
-        layer's name).
+        The task's result (see `Evaluation.result` of each task), `samples` (how many were measured) and `firing_rate`
+        (spikes per neuron and step, by the layer's name).
 
     Raises:
         FileNotFoundError: there is no run, or it is not finished.
@@ -52,7 +52,7 @@ def measure(
     Returns:
         As `evaluate`.
     """
-    evaluation = task.evaluation()
+    evaluation, samples = task.evaluation(), 0
     was_training = net.training
     net.eval()
     try:
@@ -60,9 +60,10 @@ def measure(
             for batch in batches:
                 fired.lengths = None if batch.lengths is None else batch.lengths.to(device)
                 evaluation.add(net(batch.x.to(device)), batch)
+                samples += batch.x.shape[1]
     finally:
         net.train(was_training)
-    return evaluation.result() | {"firing_rate": fired.rates()}
+    return evaluation.result() | {"samples": samples, "firing_rate": fired.rates()}
 
 
 class SpikeCount:

@@ -17,15 +17,12 @@ class Evaluation(Protocol):
         ...
 
     def result(self) -> dict[str, Any]:
-        """Return what was found as plain JSON values, `loss` and the task's score among them."""
+        """Return what was found as plain JSON values, `loss` and the score that the recipe names among them."""
         ...
 
 
 class Task(Protocol):
     """Loss and metric for the outputs `[T, B, ...]` of a network."""
-
-    score: str
-    """the entry of `Evaluation.result` that says how good a network is; larger is better"""
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the mean loss over a batch, and further means that a reader of the log wants."""
