@@ -15,6 +15,7 @@ from ranvier.allocator import keep_pages
 VERBS = {
     "demo": "train, test, stream and count a small network, offline, in about a minute",
     "train": "train a recipe into a run folder; --resume goes on after an interruption",
+    "ablate": "train the variants of one comparison, such as stem or fusion, and print the table",
     "test": "measure the weights of a run on the held-out recordings",
     "recipes": "list what can be trained, and the number to expect",
     "info": "facts and a picture of an event file, or of a run",

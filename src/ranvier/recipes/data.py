@@ -40,7 +40,7 @@ class Scenes(Checked):
     """Scenes with boxes and masks, made by the package: real digits side by side, or a rendered street."""
 
     name: Literal["mosaic", "drive"] = "mosaic"
-    """mosaic: one to four N-MNIST recordings on a common sensor and clock; drive: a street before the simulated camera"""
+    """mosaic: one to four N-MNIST recordings on one sensor and clock; drive: a street before the simulated camera"""
     root: str | None = None
     """mosaic: folder or zip of N-MNIST; default: where the data set is usually found"""
     grade: Literal["plain", "hard"] = "hard"
