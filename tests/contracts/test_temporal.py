@@ -1,11 +1,31 @@
 """All temporal modules of the package, held to one contract."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from ranvier import Carry, Temporal, models
+from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
+from ranvier.layers.cell import Encoder
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
+from ranvier.recipes import SpikeFPN
 
 from .temporal import temporal
+
+CELL = Genotype(
+    "", "", ((0, "conv3x3"), (1, "conv5x5"), (2, "skip"), (4, "conv3x3")), (1, 0), filters=1, nodes=2, blocks=2
+)
+
+
+class EncoderAlone(Temporal):
+    """An encoder that reads one input twice and answers with its last output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder(CELL, in_channels=(2, 2), neuron=lambda: LIF(decay=0.2), norm="per_step")
+
+    def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
+        return self.encoder((x, x), carry)[-1]
+
 
 TestIF = temporal(lambda: IF(), features=(4,))
 TestLIF = temporal(lambda: LIF(tau=2.0), features=(4,))
@@ -31,3 +51,5 @@ TestConv = temporal(
     ),
     features=(2, 8, 8),
 )
+TestEncoder = temporal(EncoderAlone, features=(2, 6, 6))
+TestSpikeFPN = temporal(lambda: models.build(SpikeFPN(genotype=CELL, size=(8, 8), scales=2)), features=(3, 16, 8))

@@ -1,9 +1,10 @@
 """The networks of `ranvier.models`, each with the settings from which its builder makes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from ranvier.genotype import Genotype
+from ranvier.genotype import Genotype, load
 from ranvier.recipes.checked import Checked
 
 
@@ -35,7 +36,7 @@ class SpikeFPN(Checked):
 
     name: Literal["spikefpn"] = "spikefpn"
     """the builder in `ranvier.models`"""
-    genotype: Genotype = Genotype()
+    genotype: Genotype = field(default_factory=partial(load, "spikefpn"))
     """cell, levels and channels of the encoder"""
     in_channels: int = 3
     """channels of a time step"""
@@ -44,9 +45,13 @@ class SpikeFPN(Checked):
     classes: int = 2
     """kinds of objects"""
     scales: int = 3
-    """levels of the pyramid that answer: 3, 2, or 1"""
+    """deepest levels of the encoder that answer"""
     anchors: tuple[tuple[int, int], ...] = ()
-    """width and height of each anchor in pixels, small first, equally many a scale"""
+    """width and height of each anchor in pixels, small first, equally many a scale; default: the published ones"""
+    head: Literal["boxes", "logit"] = "boxes"
+    """what is answered: a box at every anchor, or one logit for the whole picture (N-CARS)"""
+    prior: float = 0.5
+    """objectness of every anchor before training; published: about a half"""
     neuron: Literal["lif", "relu"] = "lif"
     """relu is the twin without spikes and without memory, for comparison"""
     stem: Literal["alif-", "alif+", "lif"] = "alif-"
@@ -65,7 +70,7 @@ class SpikingEDN(Checked):
 
     name: Literal["spikingedn"] = "spikingedn"
     """the builder in `ranvier.models`"""
-    genotype: Genotype = Genotype()
+    genotype: Genotype = field(default_factory=partial(load, "spikingedn"))
     """cell, levels and channels of the encoder"""
     event_channels: int = 5
     """channels of the events of a time step"""
