@@ -46,6 +46,10 @@ class Detect(Checked):
     """of two answers of one class that overlap by more than this, the weaker one is dropped"""
     filter_small: bool = False
     """leave out boxes that the Prophesee protocol leaves out (early, narrow or small); both figures are reported"""
+    least_diagonal: float = 30.0
+    """pixels from corner to corner below which `filter_small` leaves a box out; 1-megapixel sensor: 60"""
+    least_side: float = 10.0
+    """pixels of width or height below which `filter_small` leaves a box out; 1-megapixel sensor: 20"""
 
 
 @dataclass(frozen=True)
