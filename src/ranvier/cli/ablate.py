@@ -93,11 +93,11 @@ def _slug(variant: str) -> str:
 def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
     """What one variant reached: the mean over its runs, and the spread."""
     results, task = [run.result for run in runs], runs[0].config.task
-    scores = [result[task.score] for result in results]
+    scores = [result[task.metric] for result in results]
     rates = [rate for result in results for rate in result["firing_rate"].values()]
     return {
         "variant": variant,
-        "score": task.score_name,
+        "score": task.metric_name,
         "mean": statistics.mean(scores),
         "spread": max(scores) - min(scores),
         "runs": len(runs),

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from ranvier.recipes.checked import Checked
 
-# `score` is the entry of result.json that says how good a network is, `score_name` what people call it.
+# `metric` is the entry of result.json that says how good a network is, `metric_name` what people call it.
 
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
@@ -14,8 +14,8 @@ DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 class Classify(Checked):
     """Cross-entropy of the logits' mean over time; accuracy and confusion."""
 
-    score: ClassVar[str] = "accuracy"
-    score_name: ClassVar[str] = "accuracy"
+    metric: ClassVar[str] = "accuracy"
+    metric_name: ClassVar[str] = "accuracy"
     name: Literal["classify"] = "classify"
     """the task in `ranvier.tasks`"""
     classes: tuple[str, ...] = DIGITS
@@ -28,8 +28,8 @@ class Classify(Checked):
 class Detect(Checked):
     """Anchor boxes: GIoU, cross-entropy and objectness (SpikeFPN); COCO mean average precision."""
 
-    score: ClassVar[str] = "map50"
-    score_name: ClassVar[str] = "mAP50"
+    metric: ClassVar[str] = "map50"
+    metric_name: ClassVar[str] = "mAP50"
     name: Literal["detect"] = "detect"
     """the task in `ranvier.tasks`"""
     classes: tuple[str, ...] = ("car", "pedestrian")
@@ -56,8 +56,8 @@ class Detect(Checked):
 class Segment(Checked):
     """A class for each pixel: cross-entropy of the hardest pixels; mean intersection over union."""
 
-    score: ClassVar[str] = "miou"
-    score_name: ClassVar[str] = "mIoU"
+    metric: ClassVar[str] = "miou"
+    metric_name: ClassVar[str] = "mIoU"
     name: Literal["segment"] = "segment"
     """the task in `ranvier.tasks`"""
     classes: tuple[str, ...] = ("background", *DIGITS)

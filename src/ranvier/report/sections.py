@@ -15,7 +15,7 @@ from ranvier.report.figures import svg
 
 def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) -> str:
     """Four numbers: the score beside the expected one, recordings (with `note` below), firing, energy."""
-    score, expected, mark, said = result[task.score], result.get("expected"), None, "no number was expected"
+    score, expected, mark, said = result[task.metric], result.get("expected"), None, "no number was expected"
     if expected:
         mark, said = expected["value"], f"expected {100 * expected['value']:.1f} %, {expected['source']}"
     spiking = [(neuron.neurons, neuron.firing_rate) for neuron in cost.neurons if neuron.firing_rate is not None]
@@ -23,7 +23,7 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
     rate = sum(number * rate for number, rate in spiking) / max(neurons, 1)
     joule, unit = energy(cost.energy_pj * cost.steps).split()
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
-    name, meter = f"{task.score_name}, held out", page.meter(score, mark)
+    name, meter = f"{task.metric_name}, held out", page.meter(score, mark)
     tiles = (
         page.tile(name, f"{100 * score:.1f}", "%", said, lead=True, extra=meter),
         page.tile("recordings tested", f"{result['samples']:,}", "", note),
@@ -36,7 +36,7 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
 def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any], task: Task) -> str:
     """Loss and score over the epochs, and what was reached in the end on held-out recordings."""
     last = max((row["epoch"] for row in metrics), default=0)
-    reached = {"epoch": last, "split": "test", "loss": result["loss"], task.score: result[task.score]}
+    reached = {"epoch": last, "split": "test", "loss": result["loss"], task.metric: result[task.metric]}
     metrics = [*metrics, reached]
 
     def picture(key: str) -> str:
@@ -45,7 +45,7 @@ def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any], ta
     return page.section(
         "How it learned",
         "Means over each epoch; the point is the held-out recordings, seen once at the end.",
-        page.columns(page.card(picture("loss"), "Loss"), page.card(picture(task.score), task.score_name)),
+        page.columns(page.card(picture("loss"), "Loss"), page.card(picture(task.metric), task.metric_name)),
     )
 
 

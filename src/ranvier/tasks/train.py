@@ -213,7 +213,7 @@ class Training(pl.LightningModule):
 
     def _end_epoch(self) -> None:
         found = measure(self.net, self.validation, self.task, device=self.device)
-        score = self.recipe.task.score
+        score = self.recipe.task.metric
         means = {"train": self.tally.means(), "val": {"loss": found["loss"], score: found[score]}}
         if self.recipe.train.select == "best" and found[score] > self.best_score:
             self.best_score = found[score]
