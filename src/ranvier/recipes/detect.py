@@ -1,0 +1,63 @@
+"""Detection: boxes around objects seen by an event camera."""
+
+from dataclasses import replace
+
+from ranvier.genotype import load
+from ranvier.recipes.data import Scenes
+from ranvier.recipes.model import SpikeFPN
+from ranvier.recipes.recipe import Recipe, Train
+from ranvier.recipes.task import DIGITS, Detect
+
+
+def mosaic_spikefpn() -> Recipe:
+    """Real digits (N-MNIST) side by side, overlapping, drifting, in noise: a narrow SpikeFPN finds and reads them."""
+    return Recipe(
+        name="mosaic-spikefpn",
+        data=Scenes(name="mosaic", grade="hard", count=6000),
+        model=SpikeFPN(
+            genotype=replace(load("spikefpn"), filters=16, path=(1, 1)),
+            size=(96, 96),
+            classes=10,
+            scales=1,
+            anchors=((16, 16), (16, 24), (24, 24)),
+            prior=0.02,
+            norm="batch",
+        ),
+        task=Detect(classes=DIGITS, readout="mean"),
+        train=Train(epochs=8, batch_size=8, lr=5e-3, weight_decay=0.01, precision="bfloat16", clip=10.0),
+    )
+
+
+def mosaic_plain_spikefpn() -> Recipe:
+    """The same digits with little overlap, at rest and without noise."""
+    base = mosaic_spikefpn()
+    return replace(base, name="mosaic-plain-spikefpn", data=replace(base.data, grade="plain"))
+
+
+def mosaic_spikefpn_tiny() -> Recipe:
+    """The same on a narrow network for one epoch: a smoke test, not an experiment."""
+    base = mosaic_spikefpn()
+    return replace(
+        base,
+        name="mosaic-spikefpn-tiny",
+        data=replace(base.data, count=16),
+        model=replace(base.model, genotype=replace(load("spikefpn"), filters=2, path=(1,))),
+        train=replace(base.train, epochs=1, precision="float32"),
+    )
+
+
+def drive_spikefpn() -> Recipe:
+    """Cars and pedestrians of a rendered street before the simulated event camera."""
+    base = mosaic_spikefpn()
+    return replace(
+        base,
+        name="drive-spikefpn",
+        data=Scenes(name="drive", sensor=(128, 128), window_us=50_000, bins=3, count=1000),
+        model=SpikeFPN(
+            genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2, 3)),
+            size=(128, 128),
+            prior=0.02,
+            norm="batch",
+        ),
+        task=Detect(readout="mean"),
+    )
