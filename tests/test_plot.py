@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ranvier import plot
+from ranvier import genotype, plot
 
 
 @pytest.fixture
@@ -74,3 +74,19 @@ def test_bars_with_a_comparison(ax):
     plot.bars(ax, {"one": 2.0, "two": 1234.5}, unit="nJ", other={"one": 4.0, "two": 0.5})
     assert [patch.get_width() for patch in ax.patches] == [2.0, 4.0, 1234.5, 0.5]
     assert [text.get_text() for text in ax.texts] == ["2 nJ", "4 nJ", "1,234 nJ", "0.5 nJ"]
+
+
+@pytest.mark.parametrize("name", genotype.shipped())
+def test_a_cell_shows_its_edges_and_what_they_do(ax, name):
+    drawn = genotype.load(name)
+    plot.cell(ax, drawn)
+    assert len([text for text in ax.texts if getattr(text, "arrow_patch", None)]) == 2 * drawn.nodes
+    assert {text.get_text() for text in ax.texts} >= {"s0", "s1", "0", "1", "2", "output"}
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == [plot.OPERATIONS[operation]["label"] for operation in sorted({op for _, op in drawn.edges})]
+
+
+def test_levels_show_the_path(ax):
+    plot.levels(ax, genotype.load("stereo-matching"))
+    assert list(ax.lines[-1].get_ydata()) == [1, 2, 2, 1]
+    assert [label.get_text() for label in ax.get_yticklabels()][:2] == ["1/1, 24 channels", "1/2, 48 channels"]

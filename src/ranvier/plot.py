@@ -14,6 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ranvier.genotype import DEEPEST, Genotype
+
 INK = "#20242e"
 AMBER = "#e8742c"
 BLUE = "#2f86b5"
@@ -156,6 +158,64 @@ def bars(ax: Axes, values: Mapping[str, float], *, unit: str, other: Mapping[str
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines["bottom"].set_visible(False)
+
+
+OPERATIONS: dict[str, dict[str, Any]] = {
+    "skip": {"label": "skip", "color": INK, "linewidth": 1.2, "linestyle": (0, (1, 1.5))},
+    "conv3x3": {"label": "3x3 convolution", "color": INK, "linewidth": 1.2},
+    "conv3x3_b5": {"label": "3x3 convolution, surrogate temperature 5", "color": BLUE, "linewidth": 1.2},
+    "conv5x5": {"label": "5x5 convolution", "color": INK, "linewidth": 2.4},
+}
+"""How the edges of a cell look."""
+
+
+def cell(ax: Axes, genotype: Genotype) -> None:
+    """Draw the cell of a genotype: its inputs on the left, its neurons, each in a row of its own, what comes out."""
+    inputs = [genotype.inputs(node) for node in range(genotype.nodes)]
+    middle = (genotype.nodes - 1) / 2
+    places = [(0.0, middle - 0.55), (0.0, middle + 0.55)]
+    for node, edges in enumerate(inputs):
+        places.append((1 + max(places[source][0] for source, _ in edges), float(node)))
+    out = max(x for x, _ in places) + 0.8
+    for node, edges in enumerate(inputs):
+        for source, operation in edges:
+            start, end = places[source], places[node + 2]
+            # What skips a column might run through a node there: it takes the outer way.
+            bend = 0.0 if end[0] - start[0] < 1.5 else 0.25
+            look = {name: value for name, value in OPERATIONS[operation].items() if name != "label"}
+            look |= {"arrowstyle": "-|>,head_width=0.18,head_length=0.36", "connectionstyle": f"arc3,rad={bend}"}
+            ax.annotate("", end, start, arrowprops=look | {"shrinkA": 12, "shrinkB": 12})
+    for x, y in places[-genotype.blocks :]:
+        ax.plot([x, out], [y, y], color=AMBER, linewidth=1.2, zorder=1)
+    ax.plot([out, out], [places[-genotype.blocks][1] - 0.3, places[-1][1] + 0.3], color=AMBER, linewidth=5)
+    ax.text(out + 0.08, (places[-genotype.blocks][1] + places[-1][1]) / 2, "output", rotation=90, va="center")
+    for k, (x, y) in enumerate(places):
+        name, mark, colour = (f"s{k}", "s", INK) if k < 2 else (f"{k - 2}", "o", AMBER)
+        ax.plot(x, y, mark, markersize=20, color=colour, zorder=3)
+        ax.text(x, y, name, color="white", ha="center", va="center", weight="bold", zorder=4)
+    for operation in sorted({operation for _, operation in genotype.edges}):
+        ax.plot([], [], **OPERATIONS[operation])
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0))
+    ax.set_xlim(-0.3, out + 0.3)
+    ax.set_ylim(genotype.nodes - 0.5, -0.5)
+    ax.axis("off")
+
+
+def levels(ax: Axes, genotype: Genotype) -> None:
+    """Draw the way of a genotype's cells through the levels of resolution, among all that it could have taken."""
+    for i in range(len(genotype.path)):
+        reachable = range(min(i + 1, DEEPEST) + 1)
+        ax.plot([i + 1] * len(reachable), reachable, "o", color=INK, alpha=0.15, markersize=7, markeredgewidth=0)
+    ax.plot(range(len(genotype.path) + 1), [0, *genotype.path], color=AMBER, linewidth=1.8)
+    ax.plot(0, 0, "s", color=INK, markersize=11, zorder=3)
+    ax.plot(range(1, len(genotype.path) + 1), genotype.path, "o", color=AMBER, markersize=11, zorder=3)
+    shown = range(DEEPEST + 1)
+    ax.set_yticks(shown, [f"1/{2**level}, {genotype.channels(level)} channels" for level in shown])
+    ax.set_xticks(range(len(genotype.path) + 1), ["stem", *(str(i) for i in range(len(genotype.path)))])
+    ax.set_xlabel("cell")
+    ax.set_ylim(DEEPEST + 0.5, -0.5)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
 
 
 def _short(value: float) -> str:

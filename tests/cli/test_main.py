@@ -12,6 +12,7 @@ import torch
 
 from ranvier.cli import FAILED, INTERRUPTED, OK, USAGE, VERBS, main
 from ranvier.data.formats import open_events, write_npz
+from ranvier.genotype import load, save
 from ranvier.run import Run
 
 
@@ -126,6 +127,20 @@ def test_info_about_a_run(finished_run, capsys):
     assert f"{100 * finished_run.result['accuracy']:.1f} %" in capsys.readouterr().out
 
 
+def test_info_about_a_genotype(tmp_path, capsys):
+    assert main(["info", "stereo-matching"]) == OK
+    shown = capsys.readouterr().out
+    assert "3x3 of s0 + 3x3 (temperature 5) of s1" in shown
+    assert "level 1    ●     ●" in shown
+    file, picture = tmp_path / "mine.json", tmp_path / "picture.png"
+    save(load("cifar"), file)
+    assert main(["info", str(file), "--picture", str(picture)]) == OK
+    assert last_line(capsys.readouterr().out) == f"wrote {picture}"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert main(["info", str(file), "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["path"] == [0, 0, 1, 1, 1, 2, 2, 2]
+
+
 def test_test_repeats_the_result(finished_run, capsys):
     assert main(["test", str(finished_run.path), "--json"]) == OK
     assert json.loads(capsys.readouterr().out)["confusion"] == finished_run.result["confusion"]
@@ -195,6 +210,7 @@ def test_report(finished_run, capsys):
     ("command", "complaint"),
     [
         (["info", "absent.raw"], "absent.raw: no such file"),
+        (["info", "absent.json"], "no genotype 'absent.json': expected a file, or one of cifar"),
         (["test", "absent"], "no run at absent"),
         (["report", "absent"], "no run at absent"),
         (["stream", "absent", "absent.raw"], "no run at absent"),

@@ -1,5 +1,6 @@
-"""`ranvier info FILE` and `ranvier info RUN`."""
+"""`ranvier info` on an event file, a run or a genotype."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from ranvier.cli.options import EventFile, File, Sensor, call, console, print_json, wrote
 from ranvier.cli.show import density_picture, facts
+from ranvier.genotype import Genotype, load, shipped
 from ranvier.quantity import count, memory, seconds
 
 
@@ -17,16 +19,18 @@ def info(
     picture: File = None,
     json: bool = False,
 ) -> None:
-    """Show facts and a picture of an event file, or of a run.
+    """Show facts and a picture of an event file, of a run, or of the wiring that a search found.
 
     Args:
-        file: an event file of any format, or the folder of a run.
+        file: an event file of any format, the folder of a run, a genotype (.json), or a published one by name.
         sensor: width and height in pixels, where the file does not say or says wrong.
         picture: also write the picture as PNG.
         json: one line of JSON for a script.
     """
     if file.is_dir():
         _about_run(file, json=json)
+    elif file.suffix == ".json" or (not file.exists() and file.name in shipped()):
+        _about_genotype(load(file), picture, json=json)
     else:
         _about_recording(file, sensor, picture, json=json)
 
@@ -87,6 +91,57 @@ def _write_picture(file: Path, sensor: tuple[int, int] | None, picture: Path) ->
 
     on, off = _density(file, sensor)
     imsave(picture, event_image(torch.from_numpy(np.stack([off, on]))), format="png")
+
+
+def _about_genotype(genotype: Genotype, picture: Path | None, *, json: bool) -> None:
+    if json:
+        print_json(asdict(genotype))
+    else:
+        console().print(facts(_wiring(genotype)))
+    if picture is not None:
+        _draw(genotype, picture)
+        if not json:
+            wrote(picture)
+
+
+def _wiring(genotype: Genotype) -> dict[str, str]:
+    operations = {"skip": "", "conv3x3": "3x3 of ", "conv3x3_b5": "3x3 (temperature 5) of ", "conv5x5": "5x5 of "}
+    nodes = {
+        f"node {node}": " + ".join(
+            operations[operation] + (f"s{source}" if source < 2 else f"node {source - 2}")
+            for source, operation in genotype.inputs(node)
+        )
+        for node in range(genotype.nodes)
+    }
+    levels = {
+        f"level {level}": "".join(" ●" if level == visited else "  " for visited in genotype.path)
+        + f"   {genotype.channels(level)} channels at 1/{2**level} of the stem's resolution"
+        for level in range(max(genotype.path) + 1)
+    }
+    return {
+        "genotype": genotype.name,
+        "source": genotype.source,
+        "cell": f"{genotype.nodes} nodes; the last {genotype.blocks}, side by side, are its output",
+        **nodes,
+        "path": f"{len(genotype.path)} cells",
+        **levels,
+    }
+
+
+def _draw(genotype: Genotype, picture: Path) -> None:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    from ranvier import plot
+
+    with matplotlib.rc_context(plot.STYLE):
+        figure = Figure(figsize=(9, 3.2), layout="constrained", dpi=150)
+        left, right = figure.subplots(1, 2)
+        plot.cell(left, genotype)
+        left.set_title(genotype.name, weight="bold")
+        plot.levels(right, genotype)
+        # Ink needs paper: unlike a picture of events, this one is opaque.
+        figure.savefig(picture, format="png", facecolor="white")
 
 
 def _about_run(folder: Path, *, json: bool) -> None:

@@ -46,7 +46,7 @@ class Detector(Temporal):
         super().__init__()
         self.maps = AnswerMaps(config)
         self.anchors = _anchors(config)
-        self.grid(*config.size)
+        self.grid(*config.size)  # a size that does not fit is refused here, not at the first picture
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         """Return `[T, B, A, 1 + K + 4]` for a picture `[T, B, C, H, W]`; `grid(H, W)` says where the A anchors are."""
