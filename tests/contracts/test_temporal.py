@@ -3,6 +3,8 @@
 from torch import nn
 
 from ranvier.layers import PerStep, Residual, Stack, conv_block
+from ranvier.layers.aspp import ASPP
+from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
 
 from .temporal import temporal
@@ -30,4 +32,19 @@ TestConv = temporal(
         nn.Linear(16, 2),
     ),
     features=(2, 8, 8),
+)
+TestASPP = temporal(
+    lambda: ASPP(3, 4, lambda: LIF(decay=0.2, v_threshold=0.5), dilations=(1, 2)),
+    features=(3, 4, 5),
+)
+TestSSAM = temporal(
+    lambda: SSAM(
+        1,
+        2,
+        4,
+        AdaptiveLIF(decay=0.2, v_threshold=0.3, channels=4),
+        LIF(decay=0.2, v_threshold=0.5),
+        modulation="scale_shift",
+    ),
+    features=(3, 5, 4),
 )
