@@ -10,7 +10,7 @@ The law that every temporal module obeys: any split of a sequence into chunks gi
 gradients as the whole.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,9 +23,9 @@ State = dict[str, Tensor]
 class Temporal(nn.Module):
     """A module whose output at one step depends on earlier steps.
 
-    `forward(x, carry=None)` takes `x` as `[T, B, ...]`. A module that owns state implements `rest` and, in `forward`,
-    calls `carry.read(self, x)` once and `carry.write(self, state)` once. A module that only passes the carry on to
-    children needs neither.
+    `forward(x, carry=None)` takes `x` as `[T, B, ...]`, or a sequence of such tensors. A module that owns state
+    implements `rest` and, in `forward`, calls `carry.read(self, x)` once and `carry.write(self, state)` once. A module
+    that only passes the carry on to children needs neither.
 
     One call of the outermost `Temporal` is one transaction: what the modules inside write becomes visible together,
     after the call has succeeded. An error half-way leaves the carry as it was, and a module that writes twice within
@@ -42,7 +42,7 @@ class Temporal(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} owns no state: it has nothing to rest")
 
-    def __call__(self, x: Tensor, carry: "Carry | None" = None, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, x: Tensor | Sequence[Tensor], carry: "Carry | None" = None, *args: Any, **kwargs: Any) -> Any:
         if carry is None:
             return super().__call__(x, None, *args, **kwargs)
         if not isinstance(carry, Carry):

@@ -1,13 +1,32 @@
 """All temporal modules of the package, held to one contract."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from ranvier import Carry, Temporal
+from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
+from ranvier.layers.cell import Encoder
 from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
 
 from .temporal import temporal
+
+CELL = Genotype(
+    "", "", ((0, "conv3x3"), (1, "conv5x5"), (2, "skip"), (4, "conv3x3")), (1, 0), filters=1, nodes=2, blocks=2
+)
+
+
+class EncoderAlone(Temporal):
+    """An encoder that reads one input twice and answers with its last output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder(CELL, in_channels=(2, 2), neuron=lambda: LIF(decay=0.2), norm="per_step")
+
+    def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
+        return self.encoder((x, x), carry)[-1]
+
 
 TestIF = temporal(lambda: IF(), features=(4,))
 TestLIF = temporal(lambda: LIF(tau=2.0), features=(4,))
@@ -33,6 +52,7 @@ TestConv = temporal(
     ),
     features=(2, 8, 8),
 )
+TestEncoder = temporal(EncoderAlone, features=(2, 6, 6))
 TestASPP = temporal(
     lambda: ASPP(3, 4, lambda: LIF(decay=0.2, v_threshold=0.5), dilations=(1, 2)),
     features=(3, 4, 5),

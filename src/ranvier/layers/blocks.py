@@ -13,7 +13,7 @@ Norm = Literal["batch", "per_step"] | None
 def conv_block(
     in_channels: int,
     out_channels: int,
-    neuron: nn.Module,
+    neuron: nn.Module | None,
     *,
     kernel_size: int = 3,
     stride: int = 1,
@@ -25,6 +25,7 @@ def conv_block(
     """Return convolution, normalisation and neuron as one `Stack` on `[T, B, C, H, W]`, keeping H and W at stride 1.
 
     Args:
+        neuron: what fires; `None` ends with the normalisation, for currents that are summed first.
         norm: "batch" normalises over all T*B samples, "per_step" over each step alone, `None` not at all.
         momentum: share of the running statistics that one call of the normalisation replaces.
 
@@ -35,10 +36,13 @@ def conv_block(
         raise ValueError(f"expected an odd kernel_size, got {kernel_size}")
     padding = dilation * (kernel_size // 2)
     conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, bias=bias or norm is None)
-    if norm is None:
-        return Stack(conv, neuron)
-    batch_norm = nn.BatchNorm2d(out_channels, momentum=momentum)
-    return Stack(conv, PerStep(batch_norm) if norm == "per_step" else batch_norm, neuron)
+    modules: list[nn.Module] = [conv]
+    if norm is not None:
+        batch_norm = nn.BatchNorm2d(out_channels, momentum=momentum)
+        modules.append(PerStep(batch_norm) if norm == "per_step" else batch_norm)
+    if neuron is not None:
+        modules.append(neuron)
+    return Stack(*modules)
 
 
 class Residual(Temporal):

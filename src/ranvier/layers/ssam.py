@@ -66,7 +66,7 @@ class SSAM(Temporal):
         if channels < 4:
             raise ValueError(f"expected at least 4 channels, one for each dilation, got {channels}")
         self.frame_channels, self.event_channels = frame_channels, event_channels
-        self.events = conv_block(event_channels, channels, nn.Identity(), kernel_size=1, norm=norm)
+        self.events = conv_block(event_channels, channels, None, kernel_size=1, norm=norm)
         # The bias is undone by the norm; it is kept because published parameter counts hold it.
         self.frame = conv_block(frame_channels or event_channels, channels, frame_neuron, norm=norm, bias=True)
         self.gamma = nn.ModuleList(

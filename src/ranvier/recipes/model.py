@@ -1,9 +1,10 @@
 """The networks of `ranvier.models`, each with the settings from which its builder makes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from ranvier.genotype import Genotype
+from ranvier.genotype import Genotype, load
 from ranvier.recipes.checked import Checked
 
 
@@ -35,7 +36,7 @@ class SpikeFPN(Checked):
 
     name: Literal["spikefpn"] = "spikefpn"
     """the builder in `ranvier.models`"""
-    genotype: Genotype = Genotype()
+    genotype: Genotype = field(default_factory=partial(load, "spikefpn"))
     """cell, levels and channels of the encoder"""
     in_channels: int = 3
     """channels of a time step"""
@@ -65,7 +66,7 @@ class SpikingEDN(Checked):
 
     name: Literal["spikingedn"] = "spikingedn"
     """the builder in `ranvier.models`"""
-    genotype: Genotype = Genotype()
+    genotype: Genotype = field(default_factory=partial(load, "spikingedn"))
     """cell, levels and channels of the encoder"""
     event_channels: int = 5
     """channels of the events of a time step"""
