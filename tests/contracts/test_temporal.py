@@ -2,13 +2,14 @@
 
 from torch import Tensor, nn
 
-from ranvier import Carry, Temporal
+from ranvier import Carry, Temporal, models
 from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
 from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
+from ranvier.recipes import SpikingEDN
 
 from .temporal import temporal
 
@@ -67,4 +68,22 @@ TestSSAM = temporal(
         modulation="scale_shift",
     ),
     features=(3, 5, 4),
+)
+TestSpikingEDN = temporal(
+    lambda: models.build(
+        SpikingEDN(
+            genotype=Genotype("", "", CELL.edges, (0, 1, 0), filters=1, nodes=2, blocks=2),
+            event_channels=1,
+            frame_channels=1,
+            fusion="ssam",
+            frame_decay=0.2,
+            size=(7, 8),
+            classes=2,
+            stem_channels=4,
+            depth=3,
+            low_channels=2,
+            dilations=(1, 2),
+        )
+    ),
+    features=(2, 7, 8),
 )
