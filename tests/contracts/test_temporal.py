@@ -9,7 +9,7 @@ from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
 from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
-from ranvier.recipes import SpikingEDN
+from ranvier.recipes import SpikeFPN, SpikingEDN
 
 from .temporal import temporal
 
@@ -54,6 +54,7 @@ TestConv = temporal(
     features=(2, 8, 8),
 )
 TestEncoder = temporal(EncoderAlone, features=(2, 6, 6))
+TestSpikeFPN = temporal(lambda: models.build(SpikeFPN(genotype=CELL, size=(8, 8), scales=2)), features=(3, 16, 8))
 TestASPP = temporal(
     lambda: ASPP(3, 4, lambda: LIF(decay=0.2, v_threshold=0.5), dilations=(1, 2)),
     features=(3, 4, 5),
