@@ -5,9 +5,11 @@ from torch import Tensor, nn
 from ranvier import Carry, Temporal, models
 from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
+from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
-from ranvier.recipes import SpikeFPN
+from ranvier.recipes import SpikeFPN, SpikingEDN
 
 from .temporal import temporal
 
@@ -53,3 +55,36 @@ TestConv = temporal(
 )
 TestEncoder = temporal(EncoderAlone, features=(2, 6, 6))
 TestSpikeFPN = temporal(lambda: models.build(SpikeFPN(genotype=CELL, size=(8, 8), scales=2)), features=(3, 16, 8))
+TestASPP = temporal(
+    lambda: ASPP(3, 4, lambda: LIF(decay=0.2, v_threshold=0.5), dilations=(1, 2)),
+    features=(3, 4, 5),
+)
+TestSSAM = temporal(
+    lambda: SSAM(
+        1,
+        2,
+        4,
+        AdaptiveLIF(decay=0.2, v_threshold=0.3, channels=4),
+        LIF(decay=0.2, v_threshold=0.5),
+        modulation="scale_shift",
+    ),
+    features=(3, 5, 4),
+)
+TestSpikingEDN = temporal(
+    lambda: models.build(
+        SpikingEDN(
+            genotype=Genotype("", "", CELL.edges, (0, 1, 0), filters=1, nodes=2, blocks=2),
+            event_channels=1,
+            frame_channels=1,
+            fusion="ssam",
+            frame_decay=0.2,
+            size=(7, 8),
+            classes=2,
+            stem_channels=4,
+            depth=3,
+            low_channels=2,
+            dilations=(1, 2),
+        )
+    ),
+    features=(2, 7, 8),
+)

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
+from ranvier.layers.ssam import Product
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
@@ -22,8 +23,8 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
 
     MACs of a layer = outputs x inputs that one output sums over (padding included, as in published tables).
     A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
-    layer of its own with one MAC per value. Convolution, linear, batch norm and neurons are counted; every other
-    module that owns parameters is named in `Audit.uncounted`.
+    layer of its own with one MAC per value, and so is a product of two activations (`Product`). Convolution, linear,
+    batch norm, products and neurons are counted; every other module that owns parameters is named in `Audit.uncounted`.
 
     Raises:
         ValueError: `x` has no time and batch axes, or the network has no layer to count.
@@ -127,6 +128,8 @@ def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
                 handles.append(module.register_forward_hook(_weighted(name, seen, products)))
             elif isinstance(module, _BatchNorm):
                 handles.append(module.register_forward_hook(_norm(name, seen, products)))
+            elif isinstance(module, Product):
+                handles.append(module.register_forward_hook(_product(name, seen)))
             elif owns_memory(module):
                 handles.append(module.register_forward_hook(_neurons(name, seen)))
         yield
@@ -157,6 +160,15 @@ def _norm(name: str, seen: dict[str, _Seen], products: dict[int, tuple[str, Tens
         else:
             counted.operations += y.numel()
             counted.look(x)
+
+    return hook
+
+
+def _product(name: str, seen: dict[str, _Seen]) -> Callable:
+    def hook(module: nn.Module, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+        counted = seen.setdefault(name, _Seen())
+        counted.operations += y.numel()
+        counted.look(inputs[0])
 
     return hook
 

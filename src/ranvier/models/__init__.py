@@ -8,6 +8,7 @@ from torch import nn
 BUILDERS = {
     "conv_classifier": "ranvier.models.conv_classifier:conv_classifier",
     "spikefpn": "ranvier.models.spikefpn:spikefpn",
+    "spikingedn": "ranvier.models.spikingedn:spikingedn",
 }
 """The field `name` of a model's dataclass and the function that builds it."""
 

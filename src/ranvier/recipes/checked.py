@@ -10,11 +10,16 @@ COUNTS = (
     "size",
     "sensor",
     "channels",
+    "event_channels",
+    "stem_channels",
+    "low_channels",
+    "depth",
+    "dilations",
     "epochs",
     "batch_size",
     "checkpoint_every",
 )
-SHARES = ("decay", "dropout", "label_smoothing", "warmup")
+SHARES = ("decay", "frame_decay", "dropout", "pool_momentum", "label_smoothing", "warmup")
 
 
 class Checked:

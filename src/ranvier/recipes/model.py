@@ -77,19 +77,42 @@ class SpikingEDN(Checked):
     frame_channels: int = 0
     """channels of the frame, which come before those of the events; 0: events only"""
     fusion: Literal["none", "ssam", "concatenate"] = "none"
-    """how frames join the events: not, by spiking spatially-adaptive modulation, or as further input channels"""
+    """how frames join the events: not, by spiking spatially-adaptive modulation, or as further input channels; ssam
+    without a frame lets the events modulate themselves"""
+    modulation: Literal["add", "scale", "scale_shift"] = "add"
+    """ssam: what the frame says is added to the events, or multiplies them; scale_shift does both (SPADE)"""
+    frame_neuron: Literal["lif", "relu"] = "lif"
+    """ssam: relu lets the frame's path pass real values"""
+    frame_decay: float = 0.0
+    """ssam: membrane left after one step in the frame's path; published: 0 for DDD17, 0.2 for DSEC"""
     size: tuple[int, int] = (200, 346)
     """height and width in training; others work afterwards"""
     classes: int = 6
     """outputs a pixel"""
+    stem_channels: int = 48
+    """channels of the first layer; published with ssam: 64"""
+    second_norm: bool = True
+    """normalise the second layer's currents; the published events-only network does not"""
     depth: int = 256
     """channels of pyramid pooling and decoder"""
+    low_channels: int = 48
+    """channels that the third cell's output keeps in the decoder"""
+    dilations: tuple[int, ...] = (6, 12, 18)
+    """pixels between the taps of each 3x3 convolution in the pyramid pooling"""
+    pool_momentum: float = 3e-4
+    """share of the pyramid pooling's running statistics that a batch replaces; short trainings need 0.1"""
+    dropout: tuple[float, float] = (0.5, 0.1)
+    """share of the decoder's spikes that is silenced in training, after its first and second 3x3 convolution"""
     neuron: Literal["lif", "relu"] = "lif"
     """relu is the twin without spikes and without memory, for comparison"""
     stem: Literal["alif+", "alif-", "lif"] = "alif+"
     """first layer's neurons: a spike raises (+) or lowers (-) their threshold, or leaves it"""
     stem_threshold: float = 0.5
-    """where the first layer's neurons fire"""
+    """where the first layer's neurons fire; published: 0.3 with ssam and for DSEC"""
+    v_threshold: float = 0.5
+    """where all others fire"""
+    decay: float = 0.2
+    """share of the membrane that is left after one step"""
     resize: Literal["bilinear", "nearest"] = "bilinear"
     """between levels: bilinear as released, whose values are no spikes any more, or nearest, which keeps them"""
     norm: Literal["batch", "per_step"] = "batch"
