@@ -65,6 +65,8 @@ class Clips(Dataset[tuple[Tensor, Tensor]]):
     A window before the first event, or after the last, is empty. Frames come before the bins. Masks left over at the
     end of a recording, too few for a clip, are not used.
 
+    The loader of SpikingEDN was not released: this is a reconstruction (unverified), as are frames in 0..1.
+
     Args:
         recordings: each with the range of its masks that belongs to this split.
         config: steps, stride, window, stacking, bins, frames and seed.
