@@ -3,12 +3,14 @@
 import difflib
 import importlib
 
-from ranvier.recipes.data import EventFrames, Scenes
+from ranvier.recipes.data import DDD17, DSEC, EventFrames, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.task import Classify, Detect, Segment
 
 __all__ = [
+    "DDD17",
+    "DSEC",
     "RECIPES",
     "Classify",
     "ConvClassifier",

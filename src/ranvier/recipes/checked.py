@@ -4,6 +4,8 @@
 COUNTS = (
     "window_us",
     "steps",
+    "stride",
+    "every",
     "bins",
     "events_per_bin",
     "in_channels",

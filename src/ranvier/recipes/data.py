@@ -67,3 +67,59 @@ class Scenes(Checked):
     """of the scenes; training scenes are new in every epoch"""
     augment: bool = True
     """mosaic: scale, turn and shear each training recording at random"""
+
+
+@dataclass(frozen=True)
+class DDD17(Checked):
+    """Driving before a DAVIS346: events and grey frames of 346x200 pixels, six classes a pixel (Ev-SegNet)."""
+
+    name: Literal["ddd17"] = "ddd17"
+    """the data set in `ranvier.data.datasets`"""
+    root: str | None = None
+    """folder that holds dir0, dir1, ...; default: ddd17 where data sets are usually found"""
+    steps: int = 4
+    """consecutive masks of a clip, one a time step; the burn-in of the task is among them"""
+    stride: int = 3
+    """masks from the start of a clip to that of the next: steps less burn-in judges each mask once"""
+    window_us: int = 50_000
+    """width of a time step in microseconds: the events before its mask"""
+    stacking: Literal["sums", "sbt"] = "sums"
+    """a pixel holds, for each of `bins` equally wide bins, the sum of its polarities, or that sum's sign"""
+    bins: int = 5
+    """channels of a time step, without the frame"""
+    frames: bool = False
+    """put the grey frame of each mask before its events, as channel 0"""
+    seed: int = 0
+    """of the augmentation"""
+    augment: bool = False
+    """mirror half of the training clips, others in every epoch; the published training does not"""
+
+
+@dataclass(frozen=True)
+class DSEC(Checked):
+    """Driving before an event camera of 640x440 pixels: DSEC-Semantic, eleven classes a pixel."""
+
+    name: Literal["dsec"] = "dsec"
+    """the data set in `ranvier.data.datasets`"""
+    root: str | None = None
+    """folder that holds train and test; default: dsec where data sets are usually found"""
+    steps: int = 4
+    """consecutive masks of a clip, one a time step; the burn-in of the task is among them"""
+    stride: int = 3
+    """masks from the start of a clip to that of the next: steps less burn-in judges each mask once"""
+    window_us: int = 50_000
+    """width of a time step in microseconds: the events before its mask"""
+    stacking: Literal["sums", "sbt"] = "sums"
+    """a pixel holds, for each of `bins` equally wide bins, the sum of its polarities, or that sum's sign"""
+    bins: int = 5
+    """channels of a time step, without the frame"""
+    frames: bool = False
+    """put the colour frame of each mask before its events, as channels 0 to 2"""
+    first_mask: int = 6
+    """masks of a recording that are left out at its beginning"""
+    every: int = 2
+    """one in so many of the other masks is used"""
+    seed: int = 0
+    """of the augmentation"""
+    augment: bool = False
+    """mirror half of the training clips, others in every epoch; the published training does not"""
