@@ -6,12 +6,15 @@ Source: Prophesee, Metavision SDK documentation, "DAT file format".
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from ranvier.data.events import Events
+from ranvier.data.events import Events, first_fault
 from ranvier.data.formats.source import (
     BLOCK,
     Block,
@@ -26,8 +29,67 @@ CHANGE_EVENTS = {0, 12}
 FIELDS = {1: (9, 8, 1), 2: (14, 14, 4)}
 
 
-def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
-    """Open a `.dat` file; `sensor` stands in for, and overrules, the `% Width` and `% Height` of its header."""
+@dataclass(frozen=True)
+class DatFile:
+    """A `.dat` file that can be entered anywhere: `count` events of 8 bytes from byte `start` on.
+
+    `sensor` is (width, height), `None` where neither header nor caller states it.
+    """
+
+    path: Path
+    sensor: tuple[int, int] | None
+    version: int
+    start: int
+    count: int
+
+    def between(self, start_us: int, stop_us: int) -> Events:
+        """Return the events with `start_us <= t < stop_us`, found by binary search: nothing else is read.
+
+        Raises:
+            EventFileError: the file holds no event or states no sensor, or one of these events runs backwards in time
+                or lies outside the sensor.
+        """
+        if not self.count:
+            raise EventFileError.of(self.path, "holds no events")
+        if self.sensor is None:
+            raise EventFileError.of(self.path, "states no sensor size: pass sensor=(width, height)")
+        with self.path.open("rb") as file:
+            first = self._first(file, start_us)
+            t, x, y, polarity, _ = self.block(file, first, self._first(file, stop_us))
+        if fault := first_fault(t, x, y, polarity, self.sensor):
+            i = first + fault[0]
+            raise EventFileError.of(self.path, f"event {i} (byte {self.start + 8 * i}) {fault[1]}")
+        return Events(t, x, y, polarity.astype(np.bool_), self.sensor)
+
+    def block(self, file: BinaryIO, first: int, stop: int) -> Block:
+        """Read the events from number `first` up to `stop` (exclusive), unchecked."""
+        x_bits, y_bits, polarity_bits = FIELDS[self.version]
+        at = range(self.start + 8 * first, self.start + 8 * stop, 8)
+        file.seek(at.start)
+        words = np.frombuffer(read_exactly(file, self.path, 8 * len(at)), "<u4").reshape(-1, 2)
+        # Times become signed, because callers subtract them: unsigned ones wrap around below 0.
+        t, packed = words[:, 0].astype(np.int64), words[:, 1]
+        x = (packed & ((1 << x_bits) - 1)).astype(np.uint16)
+        y = (packed >> x_bits & ((1 << y_bits) - 1)).astype(np.uint16)
+        polarity = (packed >> (x_bits + y_bits) & ((1 << polarity_bits) - 1)).astype(np.uint8)
+        return Block(t, x, y, polarity, at)
+
+    def _first(self, file: BinaryIO, t: int) -> int:
+        """Return the number of the first event at or after a time."""
+
+        def time(i: int) -> int:
+            file.seek(self.start + 8 * i)
+            return int.from_bytes(read_exactly(file, self.path, 4), "little")
+
+        return bisect_left(range(self.count), t, key=time)
+
+
+def dat_file(path: Path, *, sensor: tuple[int, int] | None = None) -> DatFile:
+    """Read the header of a `.dat` file; `sensor` stands in for, and overrules, its `% Width` and `% Height`.
+
+    Raises:
+        EventFileError: another version, other events, or a file that ends within an event.
+    """
     with path.open("rb") as file:
         header = read_header(file)
         # Files without any header are the oldest: they lack the two bytes of type and size too.
@@ -43,22 +105,19 @@ def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
     width, height = header.get("Width", ""), header.get("Height", "")
     if sensor is None and width.isdecimal() and height.isdecimal():
         sensor = int(width), int(height)
-    count = whole_records(path, start, 8)
+    return DatFile(path, sensor, version, start, whole_records(path, start, 8))
+
+
+def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
+    """Open a `.dat` file to be read from its first event on."""
+    dat = dat_file(path, sensor=sensor)
 
     def blocks() -> Iterator[Block]:
-        x_bits, y_bits, polarity_bits = FIELDS[version]
         with path.open("rb") as file:
-            file.seek(start)
-            for first in range(0, count, BLOCK):
-                n = min(BLOCK, count - first)
-                words = np.frombuffer(read_exactly(file, path, 8 * n), "<u4").reshape(n, 2)
-                t, packed = words[:, 0].astype(np.int64), words[:, 1]
-                x = (packed & ((1 << x_bits) - 1)).astype(np.uint16)
-                y = (packed >> x_bits & ((1 << y_bits) - 1)).astype(np.uint16)
-                polarity = (packed >> (x_bits + y_bits) & ((1 << polarity_bits) - 1)).astype(np.uint8)
-                yield Block(t, x, y, polarity, range(start + 8 * first, start + 8 * (first + n), 8))
+            for first in range(0, dat.count, BLOCK):
+                yield dat.block(file, first, min(first + BLOCK, dat.count))
 
-    return Source("dat", sensor, blocks)
+    return Source("dat", dat.sensor, blocks)
 
 
 def _version(path: Path, header: dict[str, str]) -> int:
