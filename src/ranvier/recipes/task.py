@@ -40,7 +40,7 @@ class Detect(Checked):
     """objectness of an anchor without an object: 0, or, as released, half of its overlap with an empty box"""
     match_iou: float = 0.5
     """an anchor whose width and height overlap those of a box by more than this is responsible for it"""
-    score: float = 0.01
+    least_score: float = 0.01
     """answers below this score are dropped before the evaluation; released: 0.3"""
     nms_iou: float = 0.5
     """of two answers of one class that overlap by more than this, the weaker one is dropped"""

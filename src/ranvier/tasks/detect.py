@@ -78,7 +78,7 @@ class DetectionResult:
         config = self.task.config
         self.loss += float(self.task.loss(output, batch)[0]) * len(batch.target)
         answer, grid = self.task.answer(output, batch), self.task.grid(*batch.x.shape[-2:])
-        found = detect(answer, grid, score=min(config.score, RELEASED_SCORE), nms_iou=config.nms_iou)
+        found = detect(answer, grid, score=min(config.least_score, RELEASED_SCORE), nms_iou=config.nms_iou)
         self.found += [Detections(*(column.cpu() for column in one)) for one in found]
         self.truth += [Boxes(*(column.cpu() for column in one)) for one in batch.target]
 
@@ -89,7 +89,7 @@ class DetectionResult:
         `map50_filtered`, `map_filtered` and `boxes_filtered` of what Prophesee's protocol counts.
         """
         config = self.task.config
-        found = [stronger(one, config.score) for one in self.found]
+        found = [stronger(one, config.least_score) for one in self.found]
         released = [stronger(one, RELEASED_SCORE) for one in self.found]
         result = average_precision(self.truth, found, config.classes) | {"loss": self.loss / len(self.truth)}
         at_released = average_precision(self.truth, released, config.classes)
