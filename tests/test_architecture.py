@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "stream": MODELS_AND_BELOW | {"run"},
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
     "plot": MODELS_AND_BELOW | {"run"},
-    "report": MODELS_AND_BELOW | {"run", "record", "samples", "plot", "audit", "stream", "quantity"},
+    "report": MODELS_AND_BELOW
+    | {"run", "record", "samples", "plot", "audit", "stream", "quantity", "animate", "colours"},
     "record": MODELS_AND_BELOW,
     "samples": MODELS_AND_BELOW | {"run"},
     "quantity": set(),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from ranvier.data.datasets import Batch
 from ranvier.recipes import Classify, load
@@ -30,6 +31,13 @@ def test_loss_of_a_uniform_answer_is_the_log_of_the_classes() -> None:
     loss, means = task.loss(torch.zeros(1, 3, 10), batch(torch.tensor([0, 4, 9])))
     assert loss.item() == pytest.approx(math.log(10))
     assert means == {"accuracy": pytest.approx(1 / 3)}
+
+
+def test_one_output_is_the_logit_of_the_second_class() -> None:
+    z, target = torch.tensor([[[0.3], [-1.2]]]), torch.tensor([1, 0])
+    loss, means = classify.Classification(Classify(classes=("background", "car"))).loss(z, batch(target))
+    torch.testing.assert_close(loss, F.binary_cross_entropy_with_logits(z[0, :, 0], target.float()))
+    assert means == {"accuracy": 1.0}
 
 
 def test_tally_weighs_batches_by_their_size() -> None:

@@ -50,11 +50,20 @@ def _confused(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _boxes(found: dict[str, Any]) -> Iterator[str]:
-    raise NotImplementedError
+    yield f"mAP {100 * found['map']:.1f} %, mAP75 {100 * found['map75']:.1f} %, {found['boxes']:,} boxes"
+    yield f"answers with a score of 0.3 or more: mAP50 {100 * found['map50_at_0.3']:.1f} %"
+    if "map50_filtered" in found:
+        yield f"as Prophesee counts: mAP50 {100 * found['map50_filtered']:.1f} %, mAP {100 * found['map_filtered']:.1f} %"
+    yield _by_class(found["ap50"])
 
 
 def _pixels(found: dict[str, Any]) -> Iterator[str]:
-    raise NotImplementedError
+    yield f"pixels right {100 * found['pixel_accuracy']:.1f} %, mean over classes {100 * found['class_accuracy']:.1f} %"
+    yield _by_class(found["iou"])
+
+
+def _by_class(values: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {100 * value:.1f} %" for name, value in values.items() if value is not None)
 
 
 DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels}

@@ -2,7 +2,17 @@
 
 from ranvier.layers.blocks import Residual, conv_block
 from ranvier.layers.event_driven import event_driven
-from ranvier.layers.readout import last_step, mean_over_time
+from ranvier.layers.readout import READOUTS, last_step, mean_over_time
 from ranvier.layers.stack import PerStep, Stack, fold_time
 
-__all__ = ["PerStep", "Residual", "Stack", "conv_block", "event_driven", "fold_time", "last_step", "mean_over_time"]
+__all__ = [
+    "READOUTS",
+    "PerStep",
+    "Residual",
+    "Stack",
+    "conv_block",
+    "event_driven",
+    "fold_time",
+    "last_step",
+    "mean_over_time",
+]

@@ -33,3 +33,7 @@ def last_step(y: Tensor, lengths: Tensor | None = None) -> Tensor:
 def _check(lengths: Tensor, y: Tensor) -> None:
     if lengths.shape != y.shape[1:2] or bool((lengths < 1).any()) or bool((lengths > y.shape[0]).any()):
         raise ValueError(f"expected lengths [{y.shape[1]}] in 1..{y.shape[0]}, got {lengths.tolist()}")
+
+
+READOUTS = {"last": last_step, "mean": mean_over_time}
+"""The reductions by the name that a recipe gives them."""

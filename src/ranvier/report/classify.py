@@ -11,7 +11,7 @@ from ranvier import plot
 from ranvier.data.datasets import Batch
 from ranvier.record import record
 from ranvier.report import page
-from ranvier.report.figures import png, step_by_step, svg
+from ranvier.report.figures import picture, step_by_step, svg
 from ranvier.run import Run
 
 SHOWN = 6
@@ -88,9 +88,12 @@ def recordings(samples: Samples, classes: Sequence[str]) -> str:
         true, answer = escape(classes[int(samples.labels[i])]), escape(classes[int(samples.predicted[i])])
         mistake = f", <em>but it is {true}</em>" if true != answer else ""
         cards.append(
-            f"<figure{' class=wrong' if mistake else ''}>"
-            f'<img alt="events of a recording of {true}" src="{png(busiest(samples.x[:, i]))}">'
-            f"<figcaption>answer <strong>{answer}</strong>{mistake}</figcaption></figure>"
+            page.figure(
+                picture(plot.event_image(busiest(samples.x[:, i]))),
+                f"events of a recording of {classes[int(samples.labels[i])]}",
+                f"answer <strong>{answer}</strong>{mistake}",
+                wrong=bool(mistake),
+            )
         )
     return page.section(
         "What the camera saw",

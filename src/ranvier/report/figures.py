@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from ranvier import plot
@@ -30,10 +32,10 @@ def svg(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
     return re.sub(r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \g<1>\g<2>px inherit", text)
 
 
-def png(frame: Tensor) -> str:
-    """Return the picture of one frame of events `[C, H, W]` as a data address."""
+def picture(image: NDArray[np.uint8]) -> str:
+    """Return an image uint8 `[H, W, 3]` or `[H, W, 4]` as a data address."""
     buffer = io.BytesIO()
-    imsave(buffer, plot.event_image(frame), format="png")
+    Image.fromarray(image).save(buffer, format="png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -34,6 +34,8 @@ figcaption { padding: 8px 14px 10px; font-size: 14px; border-top: 1px solid var(
 figcaption strong { color: var(--ink); }
 figure.wrong { border-color: var(--amber); }
 figure.wrong figcaption em { color: var(--amber); font-style: normal; font-weight: 600; }
+.legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 0 0 12px; font-size: 13px; color: var(--soft); }
+.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px; }
 .two { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 14px; align-items: start; }
 .two + .card { margin-top: 14px; }
 .card svg { display: block; width: 100%; height: auto; }
@@ -84,6 +86,21 @@ def meter(value: float, mark: float | None) -> str:
     """Return a bar from 0 to 1 with a mark at the number that was expected."""
     tick = "" if mark is None else f'<u style="left:{100 * mark:.2f}%"></u>'
     return f'<div class="meter"><span style="width:{100 * value:.2f}%"></span>{tick}</div>'
+
+
+def figure(source: str, alt: str, caption: str, *, wrong: bool = False) -> str:
+    """Return a picture, given by its address, with a caption (HTML); what is wrong is framed."""
+    mark = " class=wrong" if wrong else ""
+    return f'<figure{mark}><img alt="{escape(alt)}" src="{source}"><figcaption>{caption}</figcaption></figure>'
+
+
+def legend(names: Sequence[str], colours: Sequence[str]) -> str:
+    """Return what each colour means; colours repeat where there are more names."""
+    chips = (
+        f'<span><i style="background:{colours[k % len(colours)]}"></i>{escape(name)}</span>'
+        for k, name in enumerate(names)
+    )
+    return f'<div class="legend">{"".join(chips)}</div>'
 
 
 def card(content: str, title: str = "") -> str:

@@ -60,8 +60,12 @@ class ClassificationResult:
 
 
 def logits(y: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return one answer `[B, K]` for the outputs of all steps `[T, B, K]`: their mean over the steps of each lane."""
-    return mean_over_time(y.float(), None if lengths is None else lengths.to(y.device))
+    """Return one answer `[B, K]` for the outputs of all steps `[T, B, K]`: their mean over the steps of each lane.
+
+    A single output is the logit of the second of two classes, against 0 for the first.
+    """
+    answer = mean_over_time(y.float(), None if lengths is None else lengths.to(y.device))
+    return F.pad(answer, (1, 0)) if answer.shape[1] == 1 else answer
 
 
 def confusion(answers: Tensor, targets: Tensor, classes: int) -> Tensor:

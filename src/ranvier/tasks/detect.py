@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets import Batch
-from ranvier.layers import last_step, mean_over_time
+from ranvier.layers import READOUTS
 from ranvier.layers.anchors import AnchorGrid, Detections, decode, detect
 from ranvier.layers.boxes import giou, xywh_to_xyxy
 from ranvier.recipes import Detect
@@ -49,7 +49,7 @@ class Detection:
                 f"expected outputs for {len(self.config.classes)} classes, got {classes}: "
                 "--task.classes and --model.classes must agree"
             )
-        read = {"last": last_step, "mean": mean_over_time}[self.config.readout]
+        read = READOUTS[self.config.readout]
         return read(output, batch.lengths.to(output.device)).float()
 
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
