@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.table import Table
 
-from ranvier.cli.options import Device, Folder, Number, Threads, call, check_device, console, print_json, use_threads, wrote
+from ranvier.cli.options import (
+    Device,
+    Folder,
+    Number,
+    Threads,
+    call,
+    check_device,
+    console,
+    print_json,
+    use_threads,
+    wrote,
+)
 from ranvier.quantity import count, seconds
 
 if TYPE_CHECKING:
@@ -110,7 +121,9 @@ def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for i, head in enumerate(("variant", rows[0]["score"], "spread", "layers fire", "stem fires", "parameters", "time")):
+    for i, head in enumerate(
+        ("variant", rows[0]["score"], "spread", "layers fire", "stem fires", "parameters", "time")
+    ):
         table.add_column(head, justify="left" if i == 0 else "right")
     for row in rows:
         spread = f"± {50 * row['spread']:.1f}" if row["runs"] > 1 else ""

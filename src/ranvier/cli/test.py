@@ -53,7 +53,8 @@ def _boxes(found: dict[str, Any]) -> Iterator[str]:
     yield f"mAP {100 * found['map']:.1f} %, mAP75 {100 * found['map75']:.1f} %, {found['boxes']:,} boxes"
     yield f"answers with a score of 0.3 or more: mAP50 {100 * found['map50_at_0.3']:.1f} %"
     if "map50_filtered" in found:
-        yield f"as Prophesee counts: mAP50 {100 * found['map50_filtered']:.1f} %, mAP {100 * found['map_filtered']:.1f} %"
+        map50, map = found["map50_filtered"], found["map_filtered"]
+        yield f"as Prophesee counts: mAP50 {100 * map50:.1f} %, mAP {100 * map:.1f} %"
     yield _by_class(found["ap50"])
 
 

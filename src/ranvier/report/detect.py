@@ -41,14 +41,16 @@ def scenes(recipe: Recipe, net: Any, batch: Batch) -> str:
     found = detect(answer, net.grid(*x.shape[-2:]), score=SCORE, nms_iou=recipe.task.nms_iou)  # type: ignore[union-attr]
     classes = recipe.task.classes
     cards = [
-        page.figure(scene(x[-1, i], recipe, truth, answers), f"a held-out scene with {len(truth.label)} objects", caption)
+        page.figure(
+            scene(x[-1, i], recipe, truth, answers), f"a held-out scene with {len(truth.label)} objects", caption
+        )
         for i, (truth, answers) in enumerate(zip(batch.target[:SHOWN], found, strict=True))
         for caption in [_found(answers, classes)]
     ]
     return page.section(
         "What it found",
-        f"Held-out scenes, the events of the last time step. Blue: what was there. Coloured, with class and score: what "
-        f"the network found, down to a score of {100 * SCORE:.0f} %.",
+        "Held-out scenes, the events of the last time step. Blue: what was there. Coloured, with class and score: "
+        f"what the network found, down to a score of {100 * SCORE:.0f} %.",
         f'<div class="samples">{"".join(cards)}</div>',
     )
 

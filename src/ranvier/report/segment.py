@@ -61,9 +61,7 @@ def classes(result: Mapping[str, Any]) -> str:
     side = 1.6 + 0.4 * len(result["classes"])
     bars = svg(lambda figure: plot.bars(figure.subplots(), iou, unit="%"), width=5.2, height=0.9 + 0.3 * len(iou))
     shares = [[round(100 * count / max(sum(row), 1)) for count in row] for row in result["confusion"]]
-    matrix = svg(
-        lambda figure: plot.confusion(figure.subplots(), shares, result["classes"]), width=side, height=side
-    )
+    matrix = svg(lambda figure: plot.confusion(figure.subplots(), shares, result["classes"]), width=side, height=side)
     return page.section(
         "Where it errs",
         "Intersection over union of each class (right pixels, of all that are or were taken for the class), and in "

@@ -1,61 +1,52 @@
-"""Data sets by name: `build(config, split)` gives samples `(x [T, C, H, W], label)`, `collate` makes batches."""
+"""Data sets by name: `build(config, split)` gives samples `(x [T, C, H, W], what is to be found)`."""
 
-from collections.abc import Callable
-from typing import Protocol
+import importlib
+from typing import Any
 
 from ranvier.data.datasets.batch import Batch, Samples, collate
 from ranvier.data.datasets.digits import make_digits
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
+from ranvier.data.datasets.mosaic import Mosaics
 from ranvier.data.datasets.nmnist import read_nmnist
+from ranvier.data.datasets.scenes import DetectionDataset, SegmentationDataset, stacked
+from ranvier.data.generate import Progress
 
 __all__ = [
     "DATASETS",
     "Batch",
-    "Config",
+    "DetectionDataset",
     "FrameDataset",
+    "Mosaics",
     "Recordings",
     "Samples",
+    "SegmentationDataset",
     "Split",
     "build",
     "collate",
     "make_digits",
     "read_nmnist",
     "split_indices",
+    "stacked",
 ]
 
-
-class Config(Protocol):
-    """What `build` reads from the data part of a recipe."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def root(self) -> str | None: ...
-    @property
-    def window_us(self) -> int: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def fold(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def augment(self) -> bool: ...
+DATASETS = {
+    "digits": "ranvier.data.datasets.digits:digits",
+    "nmnist": "ranvier.data.datasets.nmnist:nmnist",
+    "mosaic": "ranvier.data.datasets.mosaic:mosaic",
+    "drive": "ranvier.data.datasets.drive:drive",
+    "gen1": "ranvier.data.datasets.prophesee:prophesee",
+    "1mpx": "ranvier.data.datasets.prophesee:prophesee",
+    "ncars": "ranvier.data.datasets.ncars:ncars",
+    "ddd17": "ranvier.data.datasets.ddd17:ddd17",
+    "dsec": "ranvier.data.datasets.dsec:dsec",
+}
+"""The field `name` of a data set's dataclass in `ranvier.recipes.data`, and the function that makes one split of it."""
 
 
-def _digits(root: str | None) -> Recordings:
-    if root is not None:
-        raise ValueError(f"the digits are generated and have no folder, got root={root!r}: leave --data.root away")
-    return make_digits()
+def build(config: Any, split: Split, *, progress: Progress | None = None) -> Samples:
+    """Return one split of the data set that the data part of a recipe describes; only `train` is changed at random.
 
-
-DATASETS: dict[str, Callable[[str | None], Recordings]] = {"digits": _digits, "nmnist": read_nmnist}
-
-
-def build(config: Config, split: Split) -> FrameDataset:
-    """Return one split of a named data set; only the training split is augmented.
-
-    `config.fold` says which fifth is held out (see `split_indices`), `config.seed` seeds the augmentation.
+    `progress(done, total)` is called while scenes are generated.
 
     Raises:
         ValueError: an unknown name, fold or split.
@@ -63,12 +54,5 @@ def build(config: Config, split: Split) -> FrameDataset:
     """
     if config.name not in DATASETS:
         raise ValueError(f"expected a data set out of {', '.join(DATASETS)}, got {config.name!r}: use --data.name")
-    recordings = DATASETS[config.name](config.root)
-    return FrameDataset(
-        recordings,
-        split_indices(recordings, split, fold=config.fold),
-        window_us=config.window_us,
-        steps=config.steps,
-        seed=config.seed,
-        augment=config.augment and split == "train",
-    )
+    module, function = DATASETS[config.name].split(":")
+    return getattr(importlib.import_module(module), function)(config, split, progress)

@@ -13,32 +13,10 @@ from ranvier.data.datasets.batch import Batch
 from ranvier.data.datasets.frames import Split
 from ranvier.data.events import Events
 from ranvier.data.representations import frames
+from ranvier.recipes import DDD17, DSEC
 
 # One in so many masks, the last ones of a training recording, is kept for validation: neighbours look alike.
 VALIDATION = 20
-
-
-class Config(Protocol):
-    """What clips are made of, in the data part of a recipe."""
-
-    @property
-    def root(self) -> str | None: ...
-    @property
-    def steps(self) -> int: ...
-    @property
-    def stride(self) -> int: ...
-    @property
-    def window_us(self) -> int: ...
-    @property
-    def stacking(self) -> str: ...
-    @property
-    def bins(self) -> int: ...
-    @property
-    def frames(self) -> bool: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def augment(self) -> bool: ...
 
 
 class MaskedRecording(Protocol):
@@ -80,7 +58,7 @@ class Clips(Dataset[tuple[Tensor, Tensor]]):
     def __init__(
         self,
         recordings: Sequence[tuple[MaskedRecording, range]],
-        config: Config,
+        config: DDD17 | DSEC,
         *,
         classes: tuple[str, ...],
         augment: bool = False,

@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ranvier.data.datasets.clips import Clips, Config, part
+from ranvier.data.datasets.clips import Clips, part
 from ranvier.data.datasets.frames import Split
 from ranvier.data.datasets.pictures import read_mask, read_picture
 from ranvier.data.events import Events
+from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.recipes import DDD17
 
 CLASSES = ("flat", "construction and sky", "object", "nature", "human", "vehicle")
 # The published split numbers the seven folders in sorted order; the fifth, dir5, has a single mask and is not used.
@@ -85,7 +87,7 @@ class DDD17Recording:
         return torch.from_numpy(np.array(picture.convert("L"))[None, :height, :width]) / 255
 
 
-def ddd17(config: Config, split: Split) -> Clips:
+def ddd17(config: DDD17, split: Split, progress: Progress | None = None) -> Clips:
     """Return one split; the last twentieth of the masks of each training folder is `val`.
 
     The published training uses that twentieth too, and chooses its weights on the test folder.

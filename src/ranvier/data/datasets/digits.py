@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from ranvier.data import simulator
 from ranvier.data.cache import cached
+from ranvier.data.datasets.frames import FrameDataset, Split, frame_dataset
 from ranvier.data.events import Events
+from ranvier.data.generate import Progress
 from ranvier.data.simulator import Camera, simulate
+from ranvier.recipes import EventFrames
 
 SIDE = 34
 # Chosen so that recordings resemble N-MNIST in number of events, share of ON, activity at rest and spread.
@@ -59,6 +62,19 @@ class Digits:
         part = slice(self.offsets[index], self.offsets[index + 1])
         t, x, y, polarity = (self.columns[name][part] for name in ("t", "x", "y", "polarity"))
         return Events(t.astype(np.int64), x.astype(np.uint16), y.astype(np.uint16), polarity, self.sensor)
+
+
+def digits(config: EventFrames, split: Split, progress: Progress | None = None) -> FrameDataset:
+    """Return one split as the data part of a recipe describes it.
+
+    Raises:
+        ValueError: a folder is given.
+    """
+    if config.root is not None:
+        raise ValueError(
+            f"the digits are generated and have no folder, got root={config.root!r}: leave --data.root away"
+        )
+    return frame_dataset(make_digits(), config, split)
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ranvier.data.datasets.clips import Clips, Config, part
+from ranvier.data.datasets.clips import Clips, part
 from ranvier.data.datasets.dsec_frames import DSECFrames, read_times
 from ranvier.data.datasets.frames import Split
 from ranvier.data.datasets.pictures import read_mask
 from ranvier.data.events import Events
 from ranvier.data.formats.hdf5 import open_timed, read_array
+from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.recipes import DSEC
 
 CLASSES = (
     "background",
@@ -39,15 +41,6 @@ SIZE = (640, 440)
 # As the downloads unpack, and as the authors' loader wants them.
 MASKS = ("11classes", "semantic/left/11classes/data", "semantic/11classes/data")
 TIMES = ("{name}_semantic_timestamps.txt", "semantic/timestamps.txt")
-
-
-class ClipConfig(Config):
-    """What is read from the data part of a recipe."""
-
-    @property
-    def first_mask(self) -> int: ...
-    @property
-    def every(self) -> int: ...
 
 
 class DSECRecording:
@@ -102,7 +95,7 @@ class DSECRecording:
         return self.frames[i]
 
 
-def dsec(config: ClipConfig, split: Split) -> Clips:
+def dsec(config: DSEC, split: Split, progress: Progress | None = None) -> Clips:
     """Return one split; the last twentieth of the masks of each training sequence is `val`.
 
     The published training uses that twentieth too, and chooses its weights on the test sequences.

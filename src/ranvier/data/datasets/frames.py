@@ -12,6 +12,7 @@ from ranvier.data.augment import jitter
 from ranvier.data.datasets.batch import collate
 from ranvier.data.events import Events
 from ranvier.data.representations import frames
+from ranvier.recipes import EventFrames
 
 Split = Literal["train", "val", "test"]
 FOLDS = 5
@@ -112,3 +113,18 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
     def events(self, i: int) -> Events:
         """Return the recording behind sample i as it was recorded."""
         return self.recordings.events(int(self.indices[i]))
+
+
+def frame_dataset(recordings: Recordings, config: EventFrames, split: Split) -> FrameDataset:
+    """Return one split as the data part of a recipe describes it.
+
+    `config.fold` says which fifth is held out (see `split_indices`), `config.seed` seeds the augmentation.
+    """
+    return FrameDataset(
+        recordings,
+        split_indices(recordings, split, fold=config.fold),
+        window_us=config.window_us,
+        steps=config.steps,
+        seed=config.seed,
+        augment=config.augment and split == "train",
+    )

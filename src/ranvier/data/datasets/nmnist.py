@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ranvier.data.datasets.frames import FrameDataset, Split, frame_dataset
 from ranvier.data.events import Events
 from ranvier.data.formats.nmnist import decode
+from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.recipes import EventFrames
 
 _PATH = re.compile(r"(?:^|/)(Train|Test)/([0-9])/([0-9]+)\.bin$")
 
@@ -46,6 +49,11 @@ class NMNIST:
             return Events.of(*decode(raw), self.sensor)
         except ValueError as error:
             raise ValueError(f"{self.names[index]}: {error}") from None
+
+
+def nmnist(config: EventFrames, split: Split, progress: Progress | None = None) -> FrameDataset:
+    """Return one split as the data part of a recipe describes it."""
+    return frame_dataset(read_nmnist(config.root), config, split)
 
 
 def read_nmnist(root: str | Path | None = None) -> NMNIST:
