@@ -1,0 +1,71 @@
+"""Segmentation: a class for each pixel that an event camera sees."""
+
+from dataclasses import replace
+
+from ranvier.genotype import load
+from ranvier.recipes.data import Scenes
+from ranvier.recipes.model import SpikingEDN
+from ranvier.recipes.recipe import Recipe, Train
+from ranvier.recipes.task import Segment
+
+STREET = ("road", "building", "sky", "tree", "person", "car")
+
+
+def mosaic_spikingedn() -> Recipe:
+    """Real digits (N-MNIST) side by side, overlapping, drifting, in noise: a narrow SpikingEDN reads every pixel."""
+    return Recipe(
+        name="mosaic-spikingedn",
+        data=Scenes(name="mosaic", grade="hard", target="masks", count=6000),
+        model=SpikingEDN(
+            genotype=replace(load("spikingedn"), filters=8, path=(0, 1, 1, 0)),
+            event_channels=3,
+            size=(96, 96),
+            classes=11,
+            stem_channels=16,
+            depth=48,
+            low_channels=16,
+            dilations=(2, 4, 6),
+            pool_momentum=0.1,
+            dropout=(0.0, 0.0),
+            resize="nearest",
+            stem_threshold=0.3,
+            v_threshold=0.3,
+        ),
+        task=Segment(ohem_least=4000),
+        train=Train(epochs=6, batch_size=8, lr=5e-3, weight_decay=0.01, precision="bfloat16", clip=10.0),
+    )
+
+
+def mosaic_spikingedn_tiny() -> Recipe:
+    """The same on a narrow network for one epoch: a smoke test, not an experiment."""
+    base = mosaic_spikingedn()
+    return replace(
+        base,
+        name="mosaic-spikingedn-tiny",
+        data=replace(base.data, count=16),
+        model=replace(base.model, genotype=replace(base.model.genotype, filters=2), depth=8, low_channels=4),
+        train=replace(base.train, epochs=1, precision="float32"),
+    )
+
+
+def drive_spikingedn() -> Recipe:
+    """A rendered street before the simulated event camera, six classes a pixel, from events alone."""
+    base = mosaic_spikingedn()
+    return replace(
+        base,
+        name="drive-spikingedn",
+        data=Scenes(name="drive", target="masks", sensor=(128, 128), window_us=50_000, count=1000),
+        model=replace(base.model, size=(128, 128), classes=len(STREET)),
+        task=replace(base.task, classes=STREET),
+    )
+
+
+def drive_spikingedn_frames() -> Recipe:
+    """The same street from events and grey frames, which modulate them through SSAM."""
+    base = drive_spikingedn()
+    return replace(
+        base,
+        name="drive-spikingedn-frames",
+        data=replace(base.data, frames=True),
+        model=replace(base.model, frame_channels=1, fusion="ssam"),
+    )
