@@ -65,17 +65,29 @@ def test_a_node_fires_on_the_sum_of_its_edges() -> None:
     y = cell((s0, s1))
     s0 = s0[..., ::2, ::2]
 
-    def current(edge: nn.Module, x: Tensor) -> Tensor:
-        return edge[1](edge[0](x.flatten(0, 1))).unflatten(0, x.shape[:2])
+    def current(edges: nn.Module, x: Tensor) -> Tensor:
+        conv, norm = edges.convolution
+        return norm(conv(x.flatten(0, 1))).unflatten(0, x.shape[:2])
 
-    one, two, three = cell.nodes
-    first = lif()(current(one.first, s0) + current(one.second, s1))
-    second = lif()(current(two.first, s0) + first)
-    third = lif()(first + current(three.second, second))
+    from_s0, from_s1, from_first, from_second = cell.edges
+    first = lif()(current(from_s0, s0)[:, :, :2] + current(from_s1, s1))
+    second = lif()(current(from_s0, s0)[:, :, 2:] + first)
+    third = lif()(first + current(from_second, second))
     assert torch.equal(y, torch.cat([first, second, third], 2))
     assert all(0 < float(part.detach().mean()) < 1 for part in (first, second, third))
     # From an input a skip becomes a convolution; between nodes nothing is left to learn.
-    assert [(len(node.first), len(node.second)) for node in cell.nodes] == [(2, 2), (2, 0), (0, 2)]
+    assert from_first.convolution is None
+
+
+def test_edges_of_one_kernel_from_one_source_share_a_convolution() -> None:
+    def kernels(name: str, **edges: tuple) -> list[tuple[int, list[int], int]]:
+        cell = Cell(replace(load(name), **edges), 0, from_level=0, in_channels=(3, 6), neuron=lif)
+        return [(e.source, e.nodes, e.convolution[0].kernel_size[0]) for e in cell.edges]
+
+    assert kernels("spikingedn") == [(0, [0, 1, 2], 5), (1, [0, 1, 2], 5)]
+    assert kernels("spikefpn") == [(0, [0, 1], 3), (1, [0, 1], 3), (2, [2], 3), (3, [2], 3)]
+    mixed = ((0, "conv5x5"), (1, "conv3x3"), (2, "conv3x3"), (3, "conv3x3_b5"), (7, "conv3x3"), (8, "conv3x3"))
+    assert kernels("spikefpn", edges=mixed)[:3] == [(0, [0], 5), (1, [0, 1], 3), (0, [1], 3)]
 
 
 def test_only_the_last_blocks_come_out() -> None:
@@ -93,7 +105,7 @@ def test_what_enters_an_edge_is_binary_when_neighbours_are_copied(resize, binary
         if isinstance(module, nn.Conv2d):
             module.register_forward_pre_hook(lambda module, x: seen.append(x[0]))
     net(stem())
-    assert len(seen) == 4 * 6
+    assert len(seen) == 4 * 4
     assert all(set(x.unique().tolist()) <= {0.0, 1.0} for x in seen) == binary
     assert min(float(x.count_nonzero()) for x in seen) > 0
 

@@ -140,11 +140,14 @@ def test_each_part_has_the_published_size(
     assert net.giga_macs(*parts) == pytest.approx(giga_macs, abs=0.005)
 
 
-def test_a_cell_has_six_convolutions_each_with_a_norm_of_its_own() -> None:
-    for cell in described(DDD17).net.encoder.cells:
-        kinds = [type(module) for module in cell.modules()]
-        assert kinds.count(nn.Conv2d) == kinds.count(nn.BatchNorm2d) == 6
-        assert all(m.kernel_size == (5, 5) for m in cell.modules() if isinstance(m, nn.Conv2d))
+def test_a_cell_has_six_edges_of_5x5_each_with_statistics_of_its_own() -> None:
+    """Those from one source lie side by side in one convolution."""
+    for cell, level in zip(described(DDD17).net.encoder.cells, (0, 1, 1, 1, 0, 0), strict=True):
+        convolutions = [module for module in cell.modules() if isinstance(module, nn.Conv2d)]
+        norms = [module for module in cell.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert [conv.out_channels for conv in convolutions] == 2 * [3 * 32 * 2**level]
+        assert [norm.num_features for norm in norms] == [conv.out_channels for conv in convolutions]
+        assert all(conv.kernel_size == (5, 5) and conv.bias is None for conv in convolutions)
 
 
 def test_the_pooling_averages_its_statistics_slowly() -> None:
@@ -268,7 +271,7 @@ def test_dropout_is_where_the_paper_has_it() -> None:
 def test_statistics_of_each_step() -> None:
     norms = [m for m in build(replace(SMALL, norm="per_step")).modules() if isinstance(m, PerStep)]
     batch = [m for m in build(SMALL).modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(norms) == len(batch) == 1 + 1 + 6 * 6 + 5 + 3
+    assert len(norms) == len(batch) == 1 + 1 + 6 * 2 + 5 + 3
 
 
 def test_errors_say_what_is_wrong() -> None:
