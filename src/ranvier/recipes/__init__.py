@@ -3,7 +3,7 @@
 import difflib
 import importlib
 
-from ranvier.recipes.data import EventFrames, Scenes
+from ranvier.recipes.data import EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.recipe import Expected, Recipe, Train
 from ranvier.recipes.task import Classify, Detect, Segment
@@ -15,6 +15,8 @@ __all__ = [
     "Detect",
     "EventFrames",
     "Expected",
+    "NCars",
+    "Prophesee",
     "Recipe",
     "Scenes",
     "Segment",

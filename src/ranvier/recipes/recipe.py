@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ranvier.recipes.checked import Checked
-from ranvier.recipes.data import EventFrames, Scenes
+from ranvier.recipes.data import EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.task import Classify, Detect, Segment
 
-Data = EventFrames | Scenes
+Data = EventFrames | Scenes | Prophesee | NCars
 Model = ConvClassifier | SpikeFPN | SpikingEDN
 Task = Classify | Detect | Segment
 
