@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "layers": {"carry", "genotype", "kernels", "neurons"},
     "recipes": {"genotype"},
     "models": {"carry", "genotype", "kernels", "neurons", "layers", "recipes"},
-    "data": {"carry"},
+    # The builders of data sets read the data part of a recipe, which is plain values.
+    "data": {"carry", "recipes"},
     "run": MODELS_AND_BELOW,
     "stream": MODELS_AND_BELOW | {"run"},
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},

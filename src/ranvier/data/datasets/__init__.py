@@ -8,7 +8,9 @@ from ranvier.data.datasets.batch import Batch, Samples, collate
 from ranvier.data.datasets.digits import make_digits
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
 from ranvier.data.datasets.mosaic import Mosaics
+from ranvier.data.datasets.ncars import ncars
 from ranvier.data.datasets.nmnist import read_nmnist
+from ranvier.data.datasets.prophesee import prophesee
 from ranvier.data.datasets.scenes import DetectionDataset, SegmentationDataset, Stacking, stacked
 from ranvier.data.generate import Progress, generate
 from ranvier.data.scene import SceneSource
@@ -142,6 +144,9 @@ DATASETS: dict[str, Callable[[Any, Split, Progress | None], Samples]] = {
     "digits": _digits,
     "nmnist": _nmnist,
     "mosaic": _mosaic,
+    "gen1": prophesee,
+    "1mpx": prophesee,
+    "ncars": ncars,
 }
 
 
