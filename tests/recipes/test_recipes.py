@@ -7,7 +7,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from ranvier.recipes import RECIPES, Recipe, load
+from ranvier.recipes import RECIPES, EventFrames, NCars, Prophesee, Recipe, Scenes, load
+from ranvier.recipes.recipe import Data
 from ranvier.recipes.saved import differences, from_plain, to_plain
 
 
@@ -15,6 +16,12 @@ from ranvier.recipes.saved import differences, from_plain, to_plain
 def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
     recipe = load(name)
     assert recipe.name == name
+    assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
+
+
+@pytest.mark.parametrize("data", [EventFrames(name="digits"), Scenes(name="drive"), Prophesee(name="1mpx"), NCars()])
+def test_parts_come_back_as_their_own_kind_under_each_of_their_names(data: Data) -> None:
+    recipe = replace(load("nmnist-conv"), data=data)
     assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
 
 

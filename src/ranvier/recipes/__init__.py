@@ -3,7 +3,7 @@
 import difflib
 import importlib
 
-from ranvier.recipes.data import DDD17, DSEC, EventFrames, Scenes
+from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.task import Classify, Detect, Segment
@@ -19,6 +19,8 @@ __all__ = [
     "EventFrames",
     "Expected",
     "Model",
+    "NCars",
+    "Prophesee",
     "Recipe",
     "Scenes",
     "Segment",

@@ -123,3 +123,45 @@ class DSEC(Checked):
     """of the augmentation"""
     augment: bool = False
     """mirror half of the training clips, others in every epoch; the published training does not"""
+
+
+@dataclass(frozen=True)
+class Prophesee(Checked):
+    """Gen1 or 1 Megapixel: recordings from driving cars; what leads up to a label, letterboxed, and its boxes."""
+
+    name: Literal["gen1", "1mpx"] = "gen1"
+    """gen1: 304x240 pixels, cars and pedestrians; 1mpx: 1280x720 pixels, seven classes"""
+    root: str | None = None
+    """folder with train, val and test at any depth; default: where data sets are usually found"""
+    classes: tuple[str, ...] = ("car", "pedestrian")
+    """what is to be found, in the order of the labels; customary for 1mpx: pedestrian, "two wheeler", car"""
+    size: tuple[int, int] = (256, 256)
+    """height and width after letterboxing"""
+    steps: int = 3
+    """time steps up to a label"""
+    window_us: int = 60_000
+    """width of a time step in microseconds"""
+    stacking: Stacking = "sbt"
+    """how the events of a time step become its channels"""
+    bins: int = 3
+    """sbt, sbn: channels of a time step"""
+    events_per_bin: int = 5_000
+    """sbn: events of a channel"""
+
+
+@dataclass(frozen=True)
+class NCars(Checked):
+    """N-CARS: tenths of a second with or without a car, letterboxed."""
+
+    name: Literal["ncars"] = "ncars"
+    """the data set"""
+    root: str | None = None
+    """folder with cars and background at any depth; default: where data sets are usually found"""
+    size: tuple[int, int] = (256, 256)
+    """height and width after letterboxing"""
+    steps: int = 10
+    """time steps of a recording; shorter ones repeat their last image"""
+    window_us: int = 10_000
+    """width of a time step in microseconds"""
+    stacking: Literal["last"] = "last"
+    """a pixel holds the polarity of its last event"""

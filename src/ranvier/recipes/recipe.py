@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ranvier.recipes.checked import Checked
-from ranvier.recipes.data import DDD17, DSEC, EventFrames, Scenes
+from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.task import Classify, Detect, Segment
 
-Data = EventFrames | Scenes | DDD17 | DSEC
+Data = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Model = ConvClassifier | SpikeFPN | SpikingEDN
 Task = Classify | Detect | Segment
 

@@ -34,7 +34,7 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
     if isinstance(value, dict):
         kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)]
         # Of several kinds of model or data, the field `name` says which one it is.
-        chosen = [kind for kind in kinds if value.get("name") == getattr(kind, "name", None)]
+        chosen = [kind for kind in kinds if value.get("name") in get_args(get_type_hints(kind).get("name"))]
         return from_plain((chosen or kinds)[0], value, where=f"{where}.")
     return _tuples(value)
 

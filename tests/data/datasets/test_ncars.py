@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from ranvier.data.datasets.ncars import CutOuts, read_ncars
+from ranvier.data.datasets import build
+from ranvier.data.datasets.ncars import CutOuts, ncars
 from ranvier.data.events import Events
 from ranvier.data.formats import EventFileError, open_events, write_dat
 from ranvier.data.letterbox import Letterbox
+from ranvier.recipes import NCars
 
 
 def put(root, path: str, events: Events | None = None) -> None:
@@ -19,7 +21,7 @@ def put(root, path: str, events: Events | None = None) -> None:
 
 
 def read(root, split="train", *, size=(256, 256), steps=10) -> CutOuts:
-    return read_ncars(str(root), split, size=size, steps=steps, window_us=10_000)
+    return ncars(NCars(root=str(root), size=size, steps=steps), split)
 
 
 def test_the_real_recording(tmp_path, data_dir):
@@ -70,6 +72,7 @@ def test_an_object_s_number_decides_its_split(tmp_path):
         assert samples.labels.tolist() == [0, 0, 1, 1]
         found = [int(path.name[4:10]) for path in samples.paths]
         assert found == [*numbers["background"][split], *numbers["cars"][split]]
+        assert build(NCars(root=str(tmp_path)), split).paths == samples.paths
     batch = samples.collate([samples[0], samples[3]])
     assert batch.x.shape == (10, 2, 1, 256, 256)
     assert (batch.target.tolist(), batch.lengths.tolist()) == ([0, 1], [10, 10])

@@ -14,8 +14,10 @@ from ranvier.data.datasets.batch import collate
 from ranvier.data.datasets.frames import Split
 from ranvier.data.events import Events
 from ranvier.data.formats import open_events
+from ranvier.data.generate import Progress
 from ranvier.data.letterbox import Letterbox
 from ranvier.data.root import find
+from ranvier.recipes import NCars
 
 # The largest object that was kept; each file holds a cut-out of its own size and states none.
 SENSOR = (120, 100)
@@ -36,28 +38,24 @@ class CutOuts(Dataset[tuple[Tensor, int]]):
     classes = ("background", "car")
     collate = staticmethod(collate)
 
-    def __init__(
-        self, paths: list[Path], labels: NDArray[np.int64], *, size: tuple[int, int], steps: int, window_us: int
-    ) -> None:
+    def __init__(self, paths: list[Path], labels: NDArray[np.int64], config: NCars) -> None:
         self.paths = paths
         self.labels = labels
-        self.size = size
-        self.steps = steps
-        self.window_us = window_us
+        self.config = config
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        events = self.events(i)
-        seen = events.between(0, self.steps * self.window_us)
+        events, steps, window_us = self.events(i), self.config.steps, self.config.window_us
+        seen = events.between(0, steps * window_us)
         width, height = events.sensor
-        x = np.zeros((self.steps, 1, height, width), np.float32)
+        x = np.zeros((steps, 1, height, width), np.float32)
         # Of several values for one place the last one stays, and events are sorted by time.
-        x[seen.t // self.window_us, 0, seen.y, seen.x] = np.where(seen.polarity, 1, -1)
-        last = min(int(events.t[-1]) // self.window_us, self.steps - 1)
+        x[seen.t // window_us, 0, seen.y, seen.x] = np.where(seen.polarity, 1, -1)
+        last = min(int(events.t[-1]) // window_us, steps - 1)
         x[last + 1 :] = x[last]
-        return Letterbox(sensor=events.sensor, size=self.size).image(torch.from_numpy(x)), int(self.labels[i])
+        return Letterbox(sensor=events.sensor, size=self.config.size).image(torch.from_numpy(x)), int(self.labels[i])
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: nothing is random here."""
@@ -72,7 +70,7 @@ class CutOuts(Dataset[tuple[Tensor, int]]):
         return events.crop(0, 0, int(events.x.max()) + 1, int(events.y.max()) + 1)
 
 
-def read_ncars(root: str | None, split: Split, *, size: tuple[int, int], steps: int, window_us: int) -> CutOuts:
+def ncars(config: NCars, split: Split, progress: Progress | None = None) -> CutOuts:
     """Return one split of N-CARS: the files `cars/obj_NUMBER_td.dat` and `background/obj_NUMBER_td.dat`.
 
     They may lie at any depth below the root, as the archives unpack to `n-cars_train/cars`, `n-cars_test/cars` and the
@@ -87,20 +85,20 @@ def read_ncars(root: str | None, split: Split, *, size: tuple[int, int], steps: 
     Source: Sironi, Brambilla, Bourdis, Lagorce, Benosman, "HATS: Histograms of Averaged Time Surfaces for Robust
     Event-Based Object Classification", CVPR 2018.
     """
-    place = find(root, "ncars")
+    root = find(config.root, config.name)
     paths: list[Path] = []
     labels: list[int] = []
     for label, (folder, cuts) in enumerate(CUTS.items()):
-        objects = sorted(_objects(place, folder).items())
+        objects = sorted(_objects(root, folder).items())
         chosen = [path for number, path in objects if ("train", "val", "test")[bisect_right(cuts, number)] == split]
         if not chosen:
             raise FileNotFoundError(
-                f"no {folder}/obj_NUMBER_td.dat of the {split} split below {place.absolute()}: unpack the archives of "
+                f"no {folder}/obj_NUMBER_td.dat of the {split} split below {root.absolute()}: unpack the archives of "
                 f"N-CARS there, or pass --data.root FOLDER"
             )
         paths += chosen
         labels += [label] * len(chosen)
-    return CutOuts(paths, np.array(labels), size=size, steps=steps, window_us=window_us)
+    return CutOuts(paths, np.array(labels), config)
 
 
 def _objects(root: Path, folder: str) -> dict[int, Path]:
