@@ -28,7 +28,9 @@ MAY_IMPORT = {
     "run": MODELS_AND_BELOW,
     "stream": MODELS_AND_BELOW | {"run"},
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
-    "plot": MODELS_AND_BELOW | {"run"},
+    "colours": set(),
+    "plot": MODELS_AND_BELOW | {"run", "colours"},
+    "animate": {"colours", "data"},
     "report": MODELS_AND_BELOW
     | {"run", "record", "samples", "plot", "audit", "stream", "quantity", "animate", "colours"},
     "record": MODELS_AND_BELOW,

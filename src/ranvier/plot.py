@@ -1,8 +1,4 @@
-"""Pictures of events, spikes and results; each function draws on the matplotlib axes that it is given.
-
-The colours are few and mean the same everywhere: amber is a spike, an ON event or this network; blue is an OFF event
-or what it is compared with.
-"""
+"""Pictures of events, spikes and results; each function draws on the matplotlib axes that it is given."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ranvier.colours import AMBER, BLUE, INK, rgb
 from ranvier.genotype import DEEPEST, Genotype
 
-INK = "#20242e"
-AMBER = "#e8742c"
-BLUE = "#2f86b5"
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -53,7 +47,7 @@ def event_image(frame: Tensor) -> NDArray[np.uint8]:
     total = off + on
     bright = np.quantile(total[total > 0], 0.95) if (total > 0).any() else 1.0
     share = (on / np.maximum(total, 1e-9))[..., None]
-    colour = share * _rgb(AMBER) + (1 - share) * _rgb(BLUE)
+    colour = share * np.array(rgb(AMBER), np.float32) + (1 - share) * np.array(rgb(BLUE), np.float32)
     # The root lifts single events out of the ground.
     alpha = 255 * np.sqrt(np.clip(total / bright, 0, 1))[..., None]
     return np.concatenate([colour, alpha], axis=-1).round().astype(np.uint8)
@@ -120,7 +114,7 @@ def confusion(ax: Axes, matrix: Sequence[Sequence[int]], classes: Sequence[str])
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     image = np.zeros((*counts.shape, 4), np.uint8)
     right = np.eye(len(counts), dtype=bool)
-    image[..., :3] = np.where(right[..., None], _rgb(BLUE), _rgb(AMBER))
+    image[..., :3] = np.where(right[..., None], rgb(BLUE), rgb(AMBER))
     # A single mistake must be seen among hundreds of right answers.
     image[..., 3] = (255 * np.where(right, 0.85 * share, np.minimum(1, 4 * share) * 0.9)).astype(np.uint8)
     ax.imshow(image, interpolation="nearest")
@@ -220,7 +214,3 @@ def levels(ax: Axes, genotype: Genotype) -> None:
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _rgb(colour: str) -> NDArray[np.float32]:
-    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ranvier.data import representations
 from ranvier.data.events import Events
-from ranvier.data.representations import frames, stack_by_number, stack_by_time, time_surface, voxel_grid
+from ranvier.data.representations import frames, stack, stack_by_number, stack_by_time, time_surface, voxel_grid
 
 SENSOR = (5, 3)
 
@@ -138,6 +138,46 @@ def test_stack_by_number_counts_back_from_the_newest_event(events, steps, channe
     assert torch.equal(stacked, sums.sign())
 
 
+@given(recordings(), st.integers(1, 60), st.integers(-50, 200), st.integers(0, 4), st.integers(1, 4))
+def test_stack_by_time_steps_equals_a_loop(events, window_us, start, steps, bins):
+    sums = torch.zeros(steps, bins, SENSOR[1], SENSOR[0])
+    for t, x, y, p in rows(events):
+        k, late = divmod(t - start, window_us)
+        if 0 <= k < steps:
+            j = max(j for j in range(bins) if j * window_us // bins <= late)
+            sums[k, j, y, x] += 2 * p - 1
+    stacked = stack(events, stacking="sbt", window_us=window_us, steps=steps, start=start, bins=bins)
+    assert torch.equal(stacked, sums.sign())
+
+
+@given(recordings(), st.integers(-50, 200), st.integers(0, 4), st.integers(1, 4), st.integers(1, 5))
+def test_stack_by_number_steps_equals_a_loop(events, start, steps, bins, events_per_bin):
+    sums = torch.zeros(steps, bins, SENSOR[1], SENSOR[0])
+    later = [row for row in rows(events) if row[0] >= start]
+    for age, (_, x, y, p) in enumerate(later[: steps * bins * events_per_bin]):
+        j = age // events_per_bin
+        sums[j // bins, j % bins, y, x] += 2 * p - 1
+    options = {"stacking": "sbn", "start": start, "bins": bins, "events_per_bin": events_per_bin}
+    assert torch.equal(stack(events, steps=steps, **options), sums.sign())
+    assert len(stack(events, **options)) == -(-len(later) // (bins * events_per_bin))
+
+
+@given(recordings(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 9))
+def test_both_stackings_meet_those_that_count_from_the_end(events, steps, bins, size):
+    x = stack(events, stacking="sbt", window_us=bins * size, steps=steps, start=0, bins=bins)
+    label = steps * bins * size - 1
+    assert torch.equal(x, stack_by_time(events, label_us=label, steps=steps, channels=bins, bin_us=size))
+    full = events[: len(events) // (bins * size) * bins * size]
+    x = stack(full, stacking="sbn", bins=bins, events_per_bin=size)
+    assert torch.equal(x, stack_by_number(full, events_per_bin=size, steps=max(1, len(x)), channels=bins)[: len(x)])
+
+
+@given(recordings(), st.sampled_from(["counts", "binary", "signed"]), st.integers(1, 50))
+def test_stack_of_frames_is_frames(events, kind, window_us):
+    x = stack(events, stacking=kind, window_us=window_us)
+    assert torch.equal(x, frames(events, window_us=window_us, kind=kind))
+
+
 @given(recordings(), st.integers(2, 6), st.integers(0, 100), st.integers(100, 300))
 def test_voxel_grid_equals_a_loop(events, bins, start, stop):
     expected = torch.zeros(bins, 1, SENSOR[1], SENSOR[0], dtype=torch.float64)
@@ -177,6 +217,9 @@ def test_empty_recordings_give_empty_images():
     nothing = Events.empty(SENSOR)
     assert frames(nothing, window_us=10).shape == (0, 2, 3, 5)
     assert not frames(nothing, window_us=10, steps=4).any()
+    assert stack(nothing, stacking="sbt", window_us=10).shape == (0, 3, 3, 5)
+    assert stack(nothing, stacking="sbn").shape == (0, 3, 3, 5)
+    assert not stack(nothing, stacking="sbn", steps=2).any()
     assert not stack_by_number(nothing, events_per_bin=3).any()
     assert not voxel_grid(nothing, bins=2).any()
     assert not time_surface(nothing, at=[5], tau_us=1).any()
@@ -189,6 +232,10 @@ def test_empty_recordings_give_empty_images():
         (lambda e: frames(e, window_us=1, steps=-1), "steps >= 0, got -1"),
         (lambda e: stack_by_time(e, label_us=1, bin_us=0), "bin_us >= 1"),
         (lambda e: stack_by_number(e, events_per_bin=0), "events_per_bin >= 1"),
+        (lambda e: stack(e, stacking="sbt"), "window_us, the microseconds of a time step, for the stacking 'sbt'"),
+        (lambda e: stack(e, stacking="sbt", window_us=0), "window_us >= 1, got 0"),
+        (lambda e: stack(e, stacking="sbt", window_us=9, bins=0), "bins >= 1, got 0"),
+        (lambda e: stack(e, stacking="sbn", events_per_bin=0), "events_per_bin >= 1, got 0"),
         (lambda e: voxel_grid(e, bins=1), "bins >= 2"),
         (lambda e: voxel_grid(e, bins=2, start=5, stop=4), "stop >= start, got start=5 and stop=4"),
         (lambda e: time_surface(e, at=[2, 1], tau_us=1), "never decrease"),

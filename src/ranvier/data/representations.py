@@ -14,6 +14,9 @@ from torch import Tensor
 
 from ranvier.data.events import Events
 
+Stacking = Literal["counts", "binary", "signed", "sbt", "sbn"]
+"""How the events of a time step become its channels, see `stack`."""
+
 # Events are placed in pieces of this many, so that the places of a piece (8 bytes each) stay in the cache of one core.
 _PIECE = 1 << 16
 
@@ -51,12 +54,66 @@ def frames(
     [[[[0.0, 0.0]], [[2.0, 0.0]]], [[[0.0, 1.0]], [[0.0, 1.0]]]]
     """
     _at_least("window_us", window_us, 1)
-    if start is None:
-        start = int(events.t[0]) if len(events) else 0
-    if steps is None:
-        steps = max(0, int(events.t[-1]) - start) // window_us + 1 if len(events) else 0
-    _at_least("steps", steps, 0)
-    return _sum(events, _cut(events, start, window_us, steps), kind)
+    start, steps = _span(events, start, steps, window_us)
+    return _sum(events, np.searchsorted(events.t, start + np.arange(steps + 1) * window_us), kind)
+
+
+def stack(
+    events: Events,
+    *,
+    stacking: Stacking,
+    window_us: int | None = None,
+    steps: int | None = None,
+    start: int | None = None,
+    bins: int = 3,
+    events_per_bin: int = 500,
+) -> Tensor:
+    """Turn events into the time steps of a network, whatever its recipe says a pixel holds.
+
+    `counts`, `binary` and `signed` are `frames`. The other two have `bins` channels, B, with
+
+        x[k, j, row, column] = sign(sum of the polarities, +1 or -1, of bin k B + j at that pixel)
+
+        sbt: bin i has the events of floor(i W / B) <= t - start < floor((i + 1) W / B), with W = window_us
+        sbn: bin i has the events i N up to (i + 1) N (exclusive) from `start` on, with N = events_per_bin
+
+    Consecutive time steps, each stacked with its own `start`, concatenate to the stack of the whole. `stack_by_time`
+    is `sbt` counted from its end, `stack_by_number` likewise `sbn`.
+
+    Args:
+        events: the recording, on a sensor of (W, H).
+        stacking: what a pixel holds.
+        window_us: width of a time step, microseconds; `sbn` has none.
+        steps: number of time steps; `None` takes as many as the last event needs. Later events are left out.
+        start: where the first step begins, microseconds; `None` is the first event. Earlier ones are left out.
+        bins: sbt, sbn: channels of a time step.
+        events_per_bin: sbn: events of a channel; the last bins may have fewer, or none.
+
+    Returns:
+        `[steps, C, H, W]` with C = 2 for `counts` and `binary`, 1 for `signed`, else `bins`.
+
+    >>> events = Events.of(t=[0, 5, 10, 19], x=[0, 0, 1, 1], y=[0, 0, 0, 0], polarity=[1, 1, 0, 1], sensor=(2, 1))
+    >>> stack(events, stacking="sbt", window_us=20, bins=2).tolist()
+    [[[[1.0, 0.0]], [[0.0, 0.0]]]]
+    >>> stack(events, stacking="sbn", events_per_bin=3, bins=2).tolist()
+    [[[[1.0, -1.0]], [[0.0, 1.0]]]]
+    """
+    _at_least("bins", bins, 1)
+    if stacking == "sbn":
+        _at_least("events_per_bin", events_per_bin, 1)
+        first = 0 if start is None else int(np.searchsorted(events.t, start))
+        steps = -(-(len(events) - first) // (bins * events_per_bin)) if steps is None else steps
+        _at_least("steps", steps, 0)
+        cuts = np.minimum(first + np.arange(steps * bins + 1) * events_per_bin, len(events))
+    elif window_us is None:
+        raise ValueError(f"expected window_us, the microseconds of a time step, for the stacking {stacking!r}")
+    elif stacking == "sbt":
+        _at_least("window_us", window_us, 1)
+        start, steps = _span(events, start, steps, window_us)
+        cuts = np.searchsorted(events.t, start + np.arange(steps * bins + 1) * window_us // bins)
+    else:
+        return frames(events, window_us=window_us, steps=steps, start=start, kind=stacking)
+    return _sum(events, cuts, "sign").unflatten(0, (steps, bins)).squeeze(2)
 
 
 def stack_by_time(events: Events, *, label_us: int, steps: int = 3, channels: int = 3, bin_us: int = 20_000) -> Tensor:
@@ -77,9 +134,9 @@ def stack_by_time(events: Events, *, label_us: int, steps: int = 3, channels: in
     _at_least("steps", steps, 1)
     _at_least("channels", channels, 1)
     _at_least("bin_us", bin_us, 1)
-    bins = steps * channels
-    cuts = _cut(events, label_us - bins * bin_us + 1, bin_us, bins)
-    return _sum(events, cuts, "sign").unflatten(0, (steps, channels)).squeeze(2)
+    width = channels * bin_us
+    start = label_us - steps * width + 1
+    return stack(events, stacking="sbt", window_us=width, steps=steps, start=start, bins=channels)
 
 
 def stack_by_number(events: Events, *, events_per_bin: int, steps: int = 3, channels: int = 3) -> Tensor:
@@ -194,9 +251,14 @@ def _at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"expected {name} >= {least}, got {value}")
 
 
-def _cut(events: Events, start: int, width: int, bins: int) -> NDArray[np.int64]:
-    """Return for each edge of equally wide bins the number of the first event at or after it: `[bins + 1]`."""
-    return np.searchsorted(events.t, start + np.arange(bins + 1, dtype=np.int64) * width)
+def _span(events: Events, start: int | None, steps: int | None, window_us: int) -> tuple[int, int]:
+    """Return where the first window begins and how many there are, found from the events where not given."""
+    if start is None:
+        start = int(events.t[0]) if len(events) else 0
+    if steps is None:
+        steps = max(0, int(events.t[-1]) - start) // window_us + 1 if len(events) else 0
+    _at_least("steps", steps, 0)
+    return start, steps
 
 
 def _pieces(events: Events, first: int, last: int) -> Iterator[Events]:

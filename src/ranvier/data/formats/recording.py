@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 
 from ranvier.data.events import LARGEST_SENSOR, Events, first_fault
+from ranvier.data.formats.chunks import cut_blocks, join
 from ranvier.data.formats.csv import open_csv
 from ranvier.data.formats.dat import open_dat
 from ranvier.data.formats.evt import open_evt
@@ -38,8 +39,6 @@ SUFFIXES: dict[str, Format] = {
     ".npz": "npz",
 }
 MAGIC: dict[Format, bytes] = {"aedat4": b"#!AER-DAT4.0\r\n", "es": b"Event Stream", "npz": b"PK"}
-# Three hours of 10 ms windows: a longer silence is a damaged time, and would look like a program that hangs.
-LONGEST_SILENCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Recording:
             EventFileError: the file is damaged, holds no event, an event lies outside the sensor, or (unless sorted)
                 the time runs backwards.
         """
-        events = _join(list(self._blocks(ordered=not sort)), self.sensor)
+        events = join(list(self._blocks(ordered=not sort)), self.sensor)
         return Events.merge([events]) if sort else events
 
     def chunks(
@@ -83,56 +82,14 @@ class Recording:
             EventFileError: as `read`, once the chunk at fault is reached; or more than a million windows in a row are
                 empty.
         """
-        if (duration_us is None) == (count is None):
-            raise ValueError("expected one of duration_us and count: chunks(duration_us=10_000) or chunks(count=65536)")
-        size = duration_us if count is None else count
-        if size is None or size < 1:
-            raise ValueError(f"expected chunks of at least 1, got {size}")
-        if count is not None:
-            if start_us is not None:
-                raise ValueError(
-                    "start_us opens the first window of chunks(duration_us=...); chunks by count have none"
-                )
-            return self._by_count(count)
-        return self._by_duration(size, start_us)
-
-    def _by_count(self, count: int) -> Iterator[Events]:
-        parts: list[Events] = []
-        held = 0
-        for block in self._blocks():
-            while held + len(block) >= count:
-                taken = count - held
-                yield _join([*parts, block[:taken]], self.sensor)
-                parts, held, block = [], 0, block[taken:]
-            if len(block):
-                parts.append(block)
-                held += len(block)
-        if parts:
-            yield _join(parts, self.sensor)
-
-    def _by_duration(self, duration: int, start: int | None) -> Iterator[Events]:
-        parts: list[Events] = []
-        silent = Events.empty(self.sensor)
-        opens = start
-        for block in self._blocks():
-            if opens is None:
-                opens = int(block.t[0])
-            if start is not None and not parts:
-                block = block[int(np.searchsorted(block.t, opens)) :]
-            while len(block) and block.t[-1] >= opens + duration:
-                split = int(np.searchsorted(block.t, opens + duration))
-                yield _join([*parts, block[:split]], self.sensor) if parts or split else silent
-                parts, block, opens = [], block[split:], opens + duration
-                if (int(block.t[0]) - opens) // duration > LONGEST_SILENCE:
-                    raise EventFileError.of(
-                        self.path,
-                        f"no event from {opens} us until {block.t[0]} us: a damaged time, or a recording to read with "
-                        f"longer windows or with chunks(count=...)",
-                    )
-            if len(block):
-                parts.append(block)
-        if parts:
-            yield _join(parts, self.sensor)
+        return cut_blocks(
+            self._blocks(),
+            name=self.path,
+            sensor=self.sensor,
+            duration_us=duration_us,
+            count=count,
+            start_us=start_us,
+        )
 
     def _blocks(self, *, ordered: bool = True) -> Iterator[Events]:
         """Yield the blocks of the source that hold events, each checked, also against the one before."""
@@ -159,13 +116,6 @@ class Recording:
             raise EventFileError.of(self.path, f"event {seen + i}{where} {fault[1]}")
         x, y = x.astype(np.uint16, copy=False), y.astype(np.uint16, copy=False)
         return Events(t.astype(np.int64, copy=False), x, y, polarity.astype(np.bool_, copy=False), self.sensor)
-
-
-def _join(parts: list[Events], sensor: tuple[int, int]) -> Events:
-    if len(parts) == 1:
-        return parts[0]
-    t, x, y, polarity = (np.concatenate([getattr(p, name) for p in parts]) for name in ("t", "x", "y", "polarity"))
-    return Events(t, x, y, polarity, sensor)
 
 
 def open_events(path: Path | str, *, sensor: tuple[int, int] | None = None, format: Format | None = None) -> Recording:

@@ -1,0 +1,160 @@
+"""What happens when answers take longer than windows: all times are real, and judged so that a busy machine passes."""
+
+import threading
+import time
+
+import pytest
+
+from ranvier.data.events import Events
+from ranvier.stream import Pace, Window, cut, paced, timed
+from tests.stream.conftest import made_up
+
+MS = 1000
+NOTHING = Events.empty((2, 2))
+
+
+def row(count: int, width_us: int = 10 * MS) -> list[Window]:
+    """Consecutive windows; a clock may stand anywhere when a recording begins."""
+    return [Window(7 + k * width_us, 7 + (k + 1) * width_us, NOTHING) for k in range(count)]
+
+
+def answer(windows, seconds: float) -> list[Window]:
+    answered = []
+    for window in windows:
+        time.sleep(seconds)
+        answered.append(window)
+    return answered
+
+
+def test_as_fast_as_possible_counts_reading_too():
+    pace = Pace()
+
+    def slowly():
+        for window in row(3):
+            time.sleep(0.01)
+            yield window
+
+    assert answer(timed(slowly(), pace), 0.01) == row(3)
+    assert (pace.processed, pace.dropped, pace.largest_lag_ms) == (3, 0, 0)
+    assert pace.recorded_s == pytest.approx(0.03)
+    assert pace.busy_s >= 0.06
+    assert pace.real_time_factor <= 0.5
+
+
+def test_a_replay_takes_as_long_as_the_recording():
+    pace = Pace()
+    begun = time.monotonic()
+    assert answer(paced(row(10), pace, policy="queue", speed=1.0), 0) == row(10)
+    assert time.monotonic() - begun >= 0.1
+    begun = time.monotonic()
+    answer(paced(row(10, 1000 * MS), pace, policy="queue", speed=200.0), 0)
+    assert 0.05 <= time.monotonic() - begun < 5
+    assert pace.recorded_s == pytest.approx(10.1)
+
+
+def test_a_queue_answers_everything_later_and_later():
+    pace = Pace()
+    assert answer(paced(row(40), pace, policy="queue", speed=1.0), 0.025) == row(40)
+    assert (pace.processed, pace.dropped) == (40, 0)
+    # Each window waits 15 ms longer than the one before.
+    assert pace.largest_lag_ms > 0.9 * 40 * 15
+    assert pace.real_time_factor < 10 / 25
+
+
+def test_dropping_keeps_the_lag_and_loses_windows():
+    pace = Pace()
+    answered = answer(paced(row(40), pace, policy="drop", speed=1.0), 0.1)
+    assert answered == sorted(answered, key=lambda window: window.start_us)
+    assert answered[-1] == row(40)[-1]
+    assert pace.processed == len(answered)
+    assert pace.processed + pace.dropped == 40
+    assert pace.dropped >= 30
+    # A queue would have come to 40 times 90 ms.
+    assert 100 <= pace.largest_lag_ms < 2000
+
+
+def test_nothing_is_dropped_where_answers_are_quick():
+    answered = threading.Semaphore(1)
+
+    def camera():
+        for window in row(20):
+            answered.acquire()
+            yield window
+
+    pace = Pace()
+    for _ in paced(camera(), pace, policy="drop", speed=None):
+        answered.release()
+    assert (pace.processed, pace.dropped) == (20, 0)
+
+
+@pytest.mark.parametrize(("policy", "room"), [("queue", 64), ("drop", 1)])
+def test_a_live_source_is_read_on_in_bounded_memory(policy, room):
+    """A source that nobody can hold back, 200 windows ahead of the first answer."""
+    read = threading.Event()
+
+    def burst():
+        yield from row(200)
+        read.set()
+
+    pace = Pace()
+    answered = []
+    for window in paced(burst(), pace, policy=policy, speed=None):
+        read.wait()
+        answered.append(window)
+    assert len(answered) in (room, room + 1)
+    assert answered[-room:] == row(200)[-room:]
+    assert pace.processed + pace.dropped == 200
+
+
+def test_a_recording_waits_for_its_queue():
+    read = []
+
+    def watched():
+        for window in row(200, 1):
+            read.append(window)
+            yield window
+
+    pace = Pace()
+    answers = paced(watched(), pace, policy="queue", speed=1.0)
+    next(answers)
+    time.sleep(0.2)
+    assert len(read) <= 66
+    assert len(list(answers)) == 199
+    assert pace.dropped == 0
+
+
+def test_an_error_of_the_source_reaches_the_reader_after_what_came_before():
+    def broken():
+        yield from row(3)
+        raise ValueError("cut off at byte 12")
+
+    answers = paced(broken(), Pace(), policy="queue", speed=1.0)
+    assert [next(answers) for _ in range(3)] == row(3)
+    with pytest.raises(ValueError, match="byte 12"):
+        next(answers)
+
+
+def test_the_reader_ends_with_the_stream():
+    before = threading.active_count()
+    answers = paced(row(1000), Pace(), policy="queue", speed=1.0)
+    next(answers)
+    answers.close()
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_a_recording_is_replayed_on_its_own_clock(opened):
+    pace = Pace()
+    parts = cut(opened(made_up()), window_us=1000)
+    assert sum(len(window.events) for window in paced(parts, pace, policy="queue", speed=1.0)) == 500
+    assert pace.processed == 10
+
+
+def test_errors_say_what_to_type():
+    with pytest.raises(ValueError, match="policy queue or drop, got 'skip'"):
+        paced([], Pace(), policy="skip", speed=1.0)
+    for speed in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="speed above 0"):
+            paced([], Pace(), policy="drop", speed=speed)
