@@ -36,6 +36,11 @@ RECIPES = {
     "nmnist-conv-tiny": "ranvier.recipes.classify:nmnist_conv_tiny",
     "digits-conv": "ranvier.recipes.classify:digits_conv",
     "digits-conv-tiny": "ranvier.recipes.classify:digits_conv_tiny",
+    "mosaic-spikefpn": "ranvier.recipes.detect:mosaic_spikefpn",
+    "mosaic-plain-spikefpn": "ranvier.recipes.detect:mosaic_plain_spikefpn",
+    "mosaic-spikefpn-tiny": "ranvier.recipes.detect:mosaic_spikefpn_tiny",
+    "mosaic-spikingedn": "ranvier.recipes.segment:mosaic_spikingedn",
+    "mosaic-spikingedn-tiny": "ranvier.recipes.segment:mosaic_spikingedn_tiny",
 }
 """Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
 

@@ -43,7 +43,9 @@ def mosaic_spikingedn_tiny() -> Recipe:
         base,
         name="mosaic-spikingedn-tiny",
         data=replace(base.data, count=16),
-        model=replace(base.model, genotype=replace(load("spikingedn"), filters=2, path=(0, 1, 0)), depth=8, low_channels=4),
+        model=replace(
+            base.model, genotype=replace(load("spikingedn"), filters=2, path=(0, 1, 0)), depth=8, low_channels=4
+        ),
         train=replace(base.train, epochs=1, precision="float32"),
     )
 

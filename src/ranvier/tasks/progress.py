@@ -29,8 +29,8 @@ class Silent:
 
 
 class _Terminal:
-    def __init__(self, bar: Any, task: Any, epochs: int) -> None:
-        self.bar, self.task, self.epochs = bar, task, epochs
+    def __init__(self, bar: Any, task: Any, epochs: int, metric: str) -> None:
+        self.bar, self.task, self.epochs, self.metric = bar, task, epochs, metric
         self.score = ""
 
     def step(self, step: int, *, epoch: int, loss: float) -> None:
@@ -38,38 +38,38 @@ class _Terminal:
         self.bar.update(self.task, completed=step, description=text)
 
     def measured(self, line: dict[str, Any]) -> None:
-        self.score = f"  {line['split']}{_scores(line)}"
+        if self.metric in line:
+            self.score = f"  {line['split']}{_score(line, self.metric).removeprefix(' ')}"
 
 
 class _Lines:
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, epochs: int, metric: str) -> None:
+        self.epochs, self.metric = epochs, metric
 
     def step(self, step: int, *, epoch: int, loss: float) -> None:
         pass
 
     def measured(self, line: dict[str, Any]) -> None:
         where = f"epoch {line['epoch'] + 1}/{self.epochs}  {line['split']}"
-        measured = f"loss {line['loss']:.4f}{' ' * bool(_scores(line))}{_scores(line)}  {line['seconds']:.0f} s"
+        measured = f"loss {line['loss']:.4f}{_score(line, self.metric)}  {line['seconds']:.0f} s"
         print(f"{where} {measured}", file=sys.stderr, flush=True)
 
 
-def _scores(line: dict[str, Any]) -> str:
-    about = ("epoch", "step", "split", "loss", "seconds")
-    return "".join(f" {name} {value:.1%}" for name, value in line.items() if name not in about)
+def _score(line: dict[str, Any], metric: str) -> str:
+    return f"  {metric} {line[metric]:.1%}" if metric in line else ""
 
 
 @contextmanager
-def show_training(*, steps: int, first: int, epochs: int, enabled: bool) -> Iterator[Show]:
-    """Show the progress of a training that starts at step `first` of `steps`, on standard error."""
+def show_training(*, steps: int, first: int, epochs: int, metric: str, enabled: bool) -> Iterator[Show]:
+    """Show the progress of a training that starts at step `first` of `steps`, on standard error; `metric` is its score."""
     if not enabled:
         yield Silent()
     elif not sys.stderr.isatty():
-        yield _Lines(epochs)
+        yield _Lines(epochs, metric)
     else:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            yield _Terminal(bar, bar.add_task("starting", total=steps, completed=first), epochs)
+            yield _Terminal(bar, bar.add_task("starting", total=steps, completed=first), epochs, metric)

@@ -91,7 +91,13 @@ def train(
             return run
         write_json(run.path / ENVIRONMENT, environment(device=device))
         training = Training(net, samples, run)
-        shown = show_training(steps=training.steps, first=training.step, epochs=recipe.train.epochs, enabled=progress)
+        shown = show_training(
+            steps=training.steps,
+            first=training.step,
+            epochs=recipe.train.epochs,
+            metric=recipe.task.metric,
+            enabled=progress,
+        )
         with shown as training.show:
             _fit(training, device)
         training.finish()
