@@ -35,6 +35,11 @@ def test_the_last_answer_is_the_answer_to_the_whole(opened):
     assert all(step.latency_s > 0 for step in steps)
 
 
+def test_the_last_step_can_be_read_out_instead(opened):
+    steps = list(stream(Leaky().eval(), windows(opened(made_up()), window_us=1000, chunk=3), readout="last"))
+    assert all(torch.equal(step.answer, step.output[-1]) for step in steps)
+
+
 def test_each_step_shows_what_it_answers(opened):
     chunks = list(windows(opened(made_up()), window_us=1000, chunk=2))
     steps = list(stream(Leaky().eval(), chunks))
