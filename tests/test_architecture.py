@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
     "colours": set(),
     "plot": MODELS_AND_BELOW | {"run", "colours"},
-    "animate": {"colours", "data"},
+    "animate": {"colours", "data", "recipes"},
     "report": MODELS_AND_BELOW
     | {"run", "record", "samples", "plot", "audit", "stream", "quantity", "animate", "colours"},
     "record": MODELS_AND_BELOW,

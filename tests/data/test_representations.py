@@ -245,3 +245,12 @@ def test_empty_recordings_give_empty_images():
 def test_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call(single(3, 1))
+
+
+def test_sums_keep_what_the_sign_of_sbt_loses_and_last_keeps_the_latest():
+    events = Events.of(t=[0, 1, 2, 7], x=[0, 0, 0, 1], y=[0, 0, 0, 0], polarity=[1, 1, 0, 0], sensor=(2, 1))
+    how = {"window_us": 10, "steps": 1, "start": 0, "bins": 2}
+    sums, last = (stack(events, stacking=kind, **how) for kind in ("sums", "last"))
+    assert sums.tolist() == [[[[1.0, 0.0]], [[0.0, -1.0]]]]
+    assert torch.equal(sums.sign(), stack(events, stacking="sbt", **how))
+    assert last.tolist() == [[[[-1.0, -1.0]]]]

@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 from torch import Tensor
 
 from ranvier.colours import AMBER, BLUE, GROUND, PAPER, rgb
-from ranvier.data.representations import Stacking
+from ranvier.recipes.data import Stacking
 
 RGB = NDArray[np.uint8]
 

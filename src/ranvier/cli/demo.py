@@ -42,7 +42,7 @@ def demo(*, run: Path = DEFAULT, threads: Threads = None) -> int:
     out.print(f"\n[bold]2  stream[/]  a held-out recording of {digit}, step by step, with carried memory")
     from ranvier.cli import audit, stream
 
-    stream.stream(run, recording)
+    stream.stream(run, str(recording))
     out.print("\n[bold]3  audit[/]  what it costs")
     audit.audit(run)
     out.print(f"\ndone in {seconds(time.monotonic() - start)}\n")

@@ -15,6 +15,7 @@ Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 Sensor = Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="WIDTH HEIGHT")]
 RunFolder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+EventSource = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FILE|udp://HOST:PORT|camera")]]
 EventFile = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
 
 

@@ -1,11 +1,14 @@
-"""`ranvier stream RUN FILE`."""
+"""`ranvier stream RUN SOURCE`."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from ranvier.cli.options import (
     Device,
-    EventFile,
+    EventSource,
+    File,
     Number,
     RunFolder,
     Sensor,
@@ -15,124 +18,195 @@ from ranvier.cli.options import (
     console,
     print_json,
     use_threads,
+    wrote,
 )
-from ranvier.cli.show import bar, spans
 from ranvier.quantity import seconds
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from ranvier.data.formats import Recording
-    from ranvier.recipes import EventFrames
-    from ranvier.stream import StreamStep
+    from ranvier.data.live import Live
+    from ranvier.recipes import Recipe
+    from ranvier.stream import Pace
 
 
 def stream(
     run: RunFolder,
-    file: EventFile,
+    source: EventSource,
     *,
     chunk: int = 1,
     steps: Number = None,
     sensor: Sensor = None,
+    score: float = 0.3,
+    picture: File = None,
+    policy: Literal["queue", "drop"] = "queue",
+    speed: float | None = None,
     device: Device = "cpu",
     threads: Threads = 1,
     json: bool = False,
 ) -> None:
-    """Feed a recording to a run chunk by chunk, with carried memory: the label over time, and the latency.
+    """Feed a recording or a camera to a run chunk by chunk, with carried memory: answers over time, and the latency.
 
-    The last answer is the one that the run gives to the whole recording.
+    Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, at the full size of
+    the sensor. Memory does not grow.
 
     Args:
         run: the folder of the run.
-        file: an event file of any format.
+        source: an event file of any format, udp://HOST:PORT, or camera.
         chunk: time steps in a chunk.
-        steps: time steps to read; default: as many as the recipe looks at, 0: all that the file holds.
-        sensor: width and height in pixels, where the file does not say or says wrong.
+        steps: time steps to read; default: for a classifier as many as the recipe looks at, otherwise all; 0: all.
+        sensor: width and height in pixels, where the source does not say or says wrong.
+        score: detectors: weaker answers are left out.
+        picture: write what was seen and found as an animated picture: .png, .gif, or .mp4 where ffmpeg is there.
+        policy: when answers take longer than the windows last: queue answers all, ever later; drop leaves some out.
+        speed: replay a recording as if it happened now, so many times as fast; default: as fast as it can be answered.
         device: where the network runs.
         threads: torch threads.
-        json: one line of JSON for each chunk, and one at the end.
+        json: one line of JSON for each chunk, with what was found and times in microseconds, and one at the end.
     """
     import torch
 
-    from ranvier.data.formats import open_events
+    from ranvier.animate import animation
+    from ranvier.cli.answers import ANSWERS
     from ranvier.run import open_run
-    from ranvier.stream import stream, windows
+    from ranvier.stream import Pace, stream
 
     if chunk < 1:
         raise ValueError(f"expected --chunk of 1 or more, got {chunk}")
     use_threads(threads)
     opened = open_run(run)
-    config = opened.config
-    recording = open_events(file, sensor=sensor)
-    height, width = config.model.size
-    if recording.sensor != (width, height):
-        raise ValueError(
-            f"{file} comes from a {recording.sensor[0]}x{recording.sensor[1]} sensor, {run} was trained on "
-            f"{width}x{height}: choose a recording of that size, or train on this camera"
-        )
+    recipe, events = opened.config, _open(source, sensor)
+    _check(recipe, events.sensor, run)
     net = opened.net().to(check_device(device))
-    wanted = config.data.steps if steps is None else steps or None
-    frames = windows(
-        recording, window_us=config.data.window_us, chunk=chunk, steps=wanted, start_us=_start(recording, config.data)
+    classifies = recipe.task.name == "classify"
+    if steps is None and classifies:
+        steps = recipe.data.steps
+    pace, latencies = Pace(), []
+    inputs = _inputs(
+        events, recipe, pace, steps=steps or None, chunk=chunk, multiple=_multiple(net), policy=policy, speed=speed
     )
-    with torch.inference_mode():
-        # The first call of a network allocates and chooses its algorithms: no camera would wait for that.
-        net(torch.zeros(chunk, 1, config.model.in_channels, height, width, device=device))
-    answers = stream(net, ((t, x.to(device)) for t, x in frames))
-    summary = _Summary(config.task.classes)
+    answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
+    out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
+    with ExitStack() as closing, torch.inference_mode():
+        _warm(net, recipe, events.sensor, chunk, device)
+        show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
+        status = None if json else closing.enter_context(out.status("streaming"))
+        for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout="mean" if classifies else "last"):
+            latencies.append(step.latency_s)
+            found = answers.take(step)
+            if show is not None:
+                show(answers.draw(step))
+            if json:
+                print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
+            elif status is not None:
+                status.update(f"{step.t_us / 1e3:.0f} ms: {answers.short()}")
+    end = answers.end() | _timing(latencies, pace)
     if json:
-        for line in summary.follow(answers):
-            print_json(line)
-        print_json(summary.end())
+        print_json(end)
         return
-    out = console()
-    with out.status("streaming") as status:
-        for line in summary.follow(answers):
-            status.update(f"{line['t_us'] / 1e3:.0f} ms: {line['label']} ({100 * line['probability']:.0f} %)")
-    end = summary.end()
-    for start, stop, label in spans(summary.labels, summary.edges_ms(chunk * config.data.window_us / 1000)):
-        out.print(f"  {start:6.0f} to {stop:.0f} ms  [bold]{label}[/]")
-    out.print(f"answer [bold]{end['label']}[/]  [#e8742c]{bar(end['probability'])}[/] {100 * end['probability']:.1f} %")
-    out.print(
-        f"latency of a chunk of {chunk * config.data.window_us / 1000:g} ms: p50 {seconds(end['latency_p50_s'])}, "
-        f"p95 {seconds(end['latency_p95_s'])} over {end['chunks']} chunks"
+    for line in (*answers.sentences(chunk_ms), *_sentences(end, chunk_ms)):
+        out.print(line)
+    if picture is not None:
+        wrote(picture)
+
+
+def _inputs(
+    events: "Recording | Live",
+    recipe: "Recipe",
+    pace: "Pace",
+    *,
+    steps: int | None,
+    chunk: int,
+    multiple: int,
+    policy: Literal["queue", "drop"],
+    speed: float | None,
+) -> "Iterator[tuple[int, Tensor]]":
+    """Cut, pace and stack the events as the recipe says."""
+    from ranvier.data.formats import Recording
+    from ranvier.stream import cut, paced, stacked, timed
+
+    data, recorded = recipe.data, isinstance(events, Recording)
+    bins, events_per_bin = getattr(data, "bins", 1), getattr(data, "events_per_bin", 1)
+    by_number = data.stacking == "sbn"
+    parts = cut(
+        events,
+        window_us=None if by_number else data.window_us,
+        count=bins * events_per_bin if by_number else None,
+        steps=steps,
+        start_us=None if by_number or not isinstance(events, Recording) else _start(events, recipe),
+    )
+    parts = timed(parts, pace) if recorded and speed is None else paced(parts, pace, policy=policy, speed=speed)
+    return stacked(
+        parts, stacking=data.stacking, bins=bins, events_per_bin=events_per_bin, chunk=chunk, multiple=multiple
     )
 
 
-def _start(recording: "Recording", data: "EventFrames") -> int:
+def _open(source: str, sensor: tuple[int, int] | None) -> "Recording | Live":
+    from ranvier.data.formats import open_events
+    from ranvier.data.live import open_live
+
+    if source == "camera" or "://" in source:
+        return open_live(source, sensor=sensor)
+    return open_events(source, sensor=sensor)
+
+
+def _multiple(net: "nn.Module") -> int:
+    """What the sides of a picture must be multiples of."""
+    return getattr(net, "multiple", 1)
+
+
+def _check(recipe: "Recipe", sensor: tuple[int, int], run: Path) -> None:
+    if getattr(recipe.data, "frames", False):
+        raise ValueError(f"{run} also wants frames, and a stream of events has none: choose a run on events alone")
+    height, width = recipe.model.size
+    if recipe.task.name == "classify" and sensor != (width, height):
+        raise ValueError(
+            f"the events come from a {sensor[0]}x{sensor[1]} sensor, {run} was trained on {width}x{height}: choose a "
+            "recording of that size, or train on this camera"
+        )
+
+
+def _start(recording: "Recording", recipe: "Recipe") -> int:
     """Where the first window begins: at time 0 as in training, unless the clock had been running for long by then."""
     first = int(next(recording.chunks(count=1)).t[0])
-    return 0 if 0 <= first < data.window_us * data.steps else first
+    return 0 if 0 <= first < recipe.data.window_us * recipe.data.steps else first
 
 
-class _Summary:
-    """What is kept of a stream: the label and the latency of each chunk, never a tensor."""
+def _warm(net: "nn.Module", recipe: "Recipe", sensor: tuple[int, int], chunk: int, device: str) -> None:
+    """The first call of a network allocates and chooses its algorithms: no camera would wait for that."""
+    import torch
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
-        self.labels: list[str] = []
-        self.times: list[int] = []
-        self.latencies: list[float] = []
-        self.last: dict[str, Any] = {}
+    width, height = (-(-side // _multiple(net)) * _multiple(net) for side in sensor)
+    net(torch.zeros(chunk, 1, recipe.model.in_channels, height, width, device=device))
 
-    def follow(self, answers: "Iterator[StreamStep]") -> Iterator[dict[str, Any]]:
-        for step in answers:
-            probability = step.answer[0].softmax(-1)
-            winner = int(probability.argmax())
-            self.last = {"label": self.classes[winner], "probability": float(probability[winner])}
-            self.labels.append(self.classes[winner])
-            self.times.append(step.t_us)
-            self.latencies.append(step.latency_s)
-            yield {"t_us": step.t_us, "latency_s": step.latency_s, **self.last}
 
-    def edges_ms(self, chunk_ms: float) -> list[float]:
-        """Left edge of the first chunk and right edge of each, from the start of the recording."""
-        first = self.times[0] / 1000 - chunk_ms
-        return [0.0, *(t / 1000 - first for t in self.times)]
+def _timing(latencies: list[float], pace: "Pace") -> dict[str, Any]:
+    import numpy as np
 
-    def end(self) -> dict[str, Any]:
-        import numpy as np
+    p50, p95 = np.percentile(latencies, (50, 95))
+    return {
+        "chunks": len(latencies),
+        "latency_p50_s": float(p50),
+        "latency_p95_s": float(p95),
+        "real_time_factor": pace.real_time_factor,
+        "windows": pace.processed,
+        "dropped": pace.dropped,
+        "largest_lag_ms": pace.largest_lag_ms,
+    }
 
-        p50, p95 = np.percentile(self.latencies, (50, 95))
-        return self.last | {"chunks": len(self.latencies), "latency_p50_s": float(p50), "latency_p95_s": float(p95)}
+
+def _sentences(end: dict[str, Any], chunk_ms: float) -> Iterator[str]:
+    yield (
+        f"latency of a chunk of {chunk_ms:g} ms: p50 {seconds(end['latency_p50_s'])}, "
+        f"p95 {seconds(end['latency_p95_s'])} over {end['chunks']} chunks"
+    )
+    factor = end["real_time_factor"]
+    speed = "faster" if factor >= 1 else "slower"
+    yield f"{max(factor, 1 / factor):.3g} times {speed} than real time, with reading and drawing"
+    if end["dropped"] or end["largest_lag_ms"]:
+        lag = end["largest_lag_ms"]
+        yield f"{end['windows']} windows answered, {end['dropped']} dropped, at most {lag:.0f} ms late"
 
 
 def run(arguments: list[str]) -> int:

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ranvier.data.events import Events
-
-Stacking = Literal["counts", "binary", "signed", "sbt", "sbn"]
-"""How the events of a time step become its channels, see `stack`."""
+from ranvier.recipes.data import Stacking
 
 # Events are placed in pieces of this many, so that the places of a piece (8 bytes each) stay in the cache of one core.
 _PIECE = 1 << 16
@@ -70,11 +68,12 @@ def stack(
 ) -> Tensor:
     """Turn events into the time steps of a network, whatever its recipe says a pixel holds.
 
-    `counts`, `binary` and `signed` are `frames`. The other two have `bins` channels, B, with
+    `counts`, `binary` and `signed` are `frames`, and `last` has the polarity, +1 or -1, of each pixel's last event.
+    The others have `bins` channels, B, with
 
-        x[k, j, row, column] = sign(sum of the polarities, +1 or -1, of bin k B + j at that pixel)
+        x[k, j, row, column] = sum of the polarities, +1 or -1, of bin k B + j at that pixel (sbt, sbn: its sign)
 
-        sbt: bin i has the events of floor(i W / B) <= t - start < floor((i + 1) W / B), with W = window_us
+        sums, sbt: bin i has the events of floor(i W / B) <= t - start < floor((i + 1) W / B), with W = window_us
         sbn: bin i has the events i N up to (i + 1) N (exclusive) from `start` on, with N = events_per_bin
 
     Consecutive time steps, each stacked with its own `start`, concatenate to the stack of the whole. `stack_by_time`
@@ -86,11 +85,11 @@ def stack(
         window_us: width of a time step, microseconds; `sbn` has none.
         steps: number of time steps; `None` takes as many as the last event needs. Later events are left out.
         start: where the first step begins, microseconds; `None` is the first event. Earlier ones are left out.
-        bins: sbt, sbn: channels of a time step.
+        bins: sums, sbt, sbn: channels of a time step.
         events_per_bin: sbn: events of a channel; the last bins may have fewer, or none.
 
     Returns:
-        `[steps, C, H, W]` with C = 2 for `counts` and `binary`, 1 for `signed`, else `bins`.
+        `[steps, C, H, W]` with C = 2 for `counts` and `binary`, 1 for `signed` and `last`, else `bins`.
 
     >>> events = Events.of(t=[0, 5, 10, 19], x=[0, 0, 1, 1], y=[0, 0, 0, 0], polarity=[1, 1, 0, 1], sensor=(2, 1))
     >>> stack(events, stacking="sbt", window_us=20, bins=2).tolist()
@@ -107,13 +106,15 @@ def stack(
         cuts = np.minimum(first + np.arange(steps * bins + 1) * events_per_bin, len(events))
     elif window_us is None:
         raise ValueError(f"expected window_us, the microseconds of a time step, for the stacking {stacking!r}")
-    elif stacking == "sbt":
+    elif stacking in ("sums", "sbt"):
         _at_least("window_us", window_us, 1)
         start, steps = _span(events, start, steps, window_us)
         cuts = np.searchsorted(events.t, start + np.arange(steps * bins + 1) * window_us // bins)
+    elif stacking == "last":
+        return _last(events, window_us=window_us, steps=steps, start=start)
     else:
         return frames(events, window_us=window_us, steps=steps, start=start, kind=stacking)
-    return _sum(events, cuts, "sign").unflatten(0, (steps, bins)).squeeze(2)
+    return _sum(events, cuts, "signed" if stacking == "sums" else "sign").unflatten(0, (steps, bins)).squeeze(2)
 
 
 def stack_by_time(events: Events, *, label_us: int, steps: int = 3, channels: int = 3, bin_us: int = 20_000) -> Tensor:
@@ -244,6 +245,16 @@ def time_surface(events: Events, *, at: Sequence[int], tau_us: float) -> Tensor:
         latest[site] = part.t
         surface[k] = np.exp((latest - moment) / tau_us)
     return torch.from_numpy(surface).view(len(moments), 2, height, width)
+
+
+def _last(events: Events, *, window_us: int, steps: int | None, start: int | None) -> Tensor:
+    start, steps = _span(events, start, steps, window_us)
+    seen = events.between(start, start + steps * window_us)
+    width, height = events.sensor
+    x = np.zeros((steps, 1, height, width), np.float32)
+    # Of several values for one place the last one stays, and events are sorted by time.
+    x[(seen.t - start) // window_us, 0, seen.y, seen.x] = _signs(seen)
+    return torch.from_numpy(x)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

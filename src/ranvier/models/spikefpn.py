@@ -38,8 +38,8 @@ def spikefpn(config: SpikeFPN) -> "Detector | Classifier":
 class Detector(Temporal):
     """Answers at every step for every anchor: objectness logit, K class logits, tx, ty, tw, th.
 
-    `ranvier.layers.anchors.detect` turns an answer into boxes. Pictures may have any size that the largest stride
-    divides, in training and afterwards.
+    `ranvier.layers.anchors.detect` turns an answer into boxes. Pictures may have any size that the largest stride,
+    `multiple`, divides, in training and afterwards.
     """
 
     def __init__(self, config: SpikeFPN) -> None:

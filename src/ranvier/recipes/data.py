@@ -9,8 +9,8 @@ from typing import Literal
 
 from ranvier.recipes.checked import Checked
 
-Stacking = Literal["counts", "sbt", "sbn"]
-"""counts: OFF and ON events; sbt: signs of `bins` equally wide bins; sbn: signs of `bins` equally full bins"""
+Stacking = Literal["counts", "binary", "signed", "last", "sums", "sbt", "sbn"]
+"""How the events of a time step become its channels, see `ranvier.data.representations.stack`."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Scenes(Checked):
     """time steps of a scene"""
     window_us: int = 60_000
     """width of a time step in microseconds"""
-    stacking: Stacking = "sbt"
-    """how the events of a time step become its channels"""
+    stacking: Literal["counts", "sbt", "sbn"] = "sbt"
+    """OFF and ON events; signs of `bins` equally wide bins; or signs of `bins` equally full bins"""
     bins: int = 3
     """sbt, sbn: channels of a time step"""
     events_per_bin: int = 500
@@ -141,8 +141,8 @@ class Prophesee(Checked):
     """time steps up to a label"""
     window_us: int = 60_000
     """width of a time step in microseconds"""
-    stacking: Stacking = "sbt"
-    """how the events of a time step become its channels"""
+    stacking: Literal["counts", "sbt", "sbn"] = "sbt"
+    """OFF and ON events; signs of `bins` equally wide bins; or signs of `bins` equally full bins"""
     bins: int = 3
     """sbt, sbn: channels of a time step"""
     events_per_bin: int = 5_000

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ranvier.data.events import Events
 from ranvier.data.formats import Recording
 from ranvier.data.live import Live
-from ranvier.data.representations import Stacking, stack
+from ranvier.data.representations import stack
+from ranvier.recipes.data import Stacking
 
 
 class Window(NamedTuple):

@@ -61,7 +61,10 @@ def _score(line: dict[str, Any], metric: str) -> str:
 
 @contextmanager
 def show_training(*, steps: int, first: int, epochs: int, metric: str, enabled: bool) -> Iterator[Show]:
-    """Show the progress of a training that starts at step `first` of `steps`, on standard error; `metric` is its score."""
+    """Show the progress of a training that starts at step `first` of `steps`, on standard error.
+
+    `metric` is the entry of a measured line that is shown beside the loss.
+    """
     if not enabled:
         yield Silent()
     elif not sys.stderr.isatty():

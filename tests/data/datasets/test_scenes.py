@@ -115,7 +115,5 @@ def test_workers_that_outlive_an_epoch_hear_of_the_next_one():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match=r"3 bins divide, got 1000 us: pass --data\.window_us or --data\.bins"):
-        stacked(Events.empty((8, 6)), steps=4, window_us=1000, bins=3)
     with pytest.raises(ValueError, match="scenes with grey frames, got events alone"):
         DetectionDataset(MadeScenes(grey=False), STACK, frames=True)[1]

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ranvier.data.datasets.batch import Batch
 from ranvier.data.datasets.frames import Split
 from ranvier.data.events import Events
-from ranvier.data.representations import frames
+from ranvier.data.representations import stack
 from ranvier.recipes import DDD17, DSEC
 
 # One in so many masks, the last ones of a training recording, is kept for validation: neighbours look alike.
@@ -101,11 +101,9 @@ class Clips(Dataset[tuple[Tensor, Tensor]]):
 
     def _step(self, recording: MaskedRecording, step: int) -> Tensor:
         config, stop = self.config, int(recording.mask_us[step]) + 1
-        start = stop - config.window_us
-        events, bin_us = recording.events(start, stop), config.window_us // config.bins
-        x = frames(events, window_us=bin_us, steps=config.bins, start=start, kind="signed").squeeze(1)
-        if config.stacking == "sbt":
-            x.sign_()
+        start, window_us = stop - config.window_us, config.window_us
+        events = recording.events(start, stop)
+        (x,) = stack(events, stacking=config.stacking, window_us=window_us, steps=1, start=start, bins=config.bins)
         return torch.cat([recording.frame(step), x]) if config.frames else x
 
     def collate(self, samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:

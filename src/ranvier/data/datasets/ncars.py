@@ -5,7 +5,6 @@ from bisect import bisect_right
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -16,6 +15,7 @@ from ranvier.data.events import Events
 from ranvier.data.formats import open_events
 from ranvier.data.generate import Progress
 from ranvier.data.letterbox import Letterbox
+from ranvier.data.representations import stack
 from ranvier.data.root import find
 from ranvier.recipes import NCars
 
@@ -48,14 +48,10 @@ class CutOuts(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
         events, steps, window_us = self.events(i), self.config.steps, self.config.window_us
-        seen = events.between(0, steps * window_us)
-        width, height = events.sensor
-        x = np.zeros((steps, 1, height, width), np.float32)
-        # Of several values for one place the last one stays, and events are sorted by time.
-        x[seen.t // window_us, 0, seen.y, seen.x] = np.where(seen.polarity, 1, -1)
+        x = stack(events, stacking="last", window_us=window_us, steps=steps, start=0)
         last = min(int(events.t[-1]) // window_us, steps - 1)
         x[last + 1 :] = x[last]
-        return Letterbox(sensor=events.sensor, size=self.config.size).image(torch.from_numpy(x)), int(self.labels[i])
+        return Letterbox(sensor=events.sensor, size=self.config.size).image(x), int(self.labels[i])
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: nothing is random here."""

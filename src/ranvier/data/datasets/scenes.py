@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets.batch import Batch, collate
 from ranvier.data.events import Events
-from ranvier.data.representations import frames, stack_by_number, stack_by_time
+from ranvier.data.representations import stack, stack_by_number
 from ranvier.data.scene import Scene, SceneSource
 from ranvier.recipes import Scenes
 from ranvier.recipes.data import Stacking
@@ -32,29 +32,16 @@ def stacked(
 ) -> Tensor:
     """Turn the first `steps * window_us` microseconds of a recording into the input `[steps, C, H, W]` of a network.
 
-        counts: the numbers of OFF and ON events of each step, C = 2
-        sbt: the signs of `bins` equally wide bins a step, C = bins
-        sbn: the signs of `bins` bins of `events_per_bin` events a step, which end with the last event, C = bins
-
-    With `counts` and `sbt`, steps of consecutive pieces of a stream are the steps of the whole.
-
-    Raises:
-        ValueError: with `sbt`, a step that is not a whole number of bins.
+    `sbn` bins end with the last of these events, so that the latest are always seen; all else is `stack`.
 
     >>> events = Events.of(t=[0, 30, 59], x=[0, 0, 1], y=[0, 0, 0], polarity=[1, 0, 1], sensor=(2, 1))
     >>> stacked(events, steps=1, window_us=60, bins=2).tolist()
     [[[[1.0, 0.0]], [[-1.0, 1.0]]]]
     """
-    if stacking == "counts":
-        return frames(events, window_us=window_us, steps=steps, start=0)
-    end = steps * window_us
     if stacking == "sbn":
-        return stack_by_number(events.between(0, end), events_per_bin=events_per_bin, steps=steps, channels=bins)
-    if window_us % bins:
-        raise ValueError(
-            f"expected a window that {bins} bins divide, got {window_us} us: pass --data.window_us or --data.bins"
-        )
-    return stack_by_time(events, label_us=end - 1, steps=steps, channels=bins, bin_us=window_us // bins)
+        seen = events.between(0, steps * window_us)
+        return stack_by_number(seen, events_per_bin=events_per_bin, steps=steps, channels=bins)
+    return stack(events, stacking=stacking, window_us=window_us, steps=steps, start=0, bins=bins)
 
 
 def collate_boxes(samples: Sequence[tuple[Tensor, Boxes]]) -> Batch:

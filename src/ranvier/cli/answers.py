@@ -1,0 +1,157 @@
+"""What `ranvier stream` makes of a network's outputs: labels, boxes or regions, as JSON, as sentences, as a picture."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ranvier.animate import draw_boxes, draw_caption, draw_mask, enlarge, enlarging, event_image
+from ranvier.cli.show import bar, spans
+from ranvier.colours import CLASSES
+from ranvier.layers.anchors import Detections, detect
+from ranvier.recipes import Recipe
+from ranvier.stream import StreamStep, detection_rows
+
+RGB = NDArray[np.uint8]
+
+
+class _Answers:
+    """What is kept of a stream: small numbers of each chunk, never a tensor of all."""
+
+    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
+        self.recipe, self.net, self.sensor, self.score = recipe, net, sensor, score
+        self.classes = recipe.task.classes
+        self.factor = enlarging(*sensor)
+
+    def events(self, step: StreamStep) -> RGB:
+        """The events of a chunk's last time step, cut to the sensor and enlarged."""
+        width, height = self.sensor
+        frame = step.x[-1, 0, :, :height, :width]
+        return enlarge(event_image(frame, stacking=self.recipe.data.stacking), self.factor)
+
+    def caption(self, image: RGB, step: StreamStep) -> RGB:
+        return draw_caption(image, f"{step.t_us / 1000:.0f} ms")
+
+
+class Labels(_Answers):
+    """A classifier: the label of all that was seen so far."""
+
+    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
+        super().__init__(recipe, net, sensor, score)
+        self.labels: list[str] = []
+        self.times: list[int] = []
+        self.last: dict[str, Any] = {}
+
+    def take(self, step: StreamStep) -> dict[str, Any]:
+        probability = step.answer[0].softmax(-1)
+        winner = int(probability.argmax())
+        self.last = {"label": self.classes[winner], "probability": float(probability[winner])}
+        self.labels.append(self.classes[winner])
+        self.times.append(step.t_us)
+        return self.last
+
+    def draw(self, step: StreamStep) -> RGB:
+        return draw_caption(self.events(step), f"{step.t_us / 1000:.0f} ms  {self.short()}")
+
+    def short(self) -> str:
+        return f"{self.last['label']} ({100 * self.last['probability']:.0f} %)"
+
+    def end(self) -> dict[str, Any]:
+        return self.last
+
+    def sentences(self, chunk_ms: float) -> Iterator[str]:
+        first = self.times[0] / 1000 - chunk_ms
+        edges = [0.0, *(t / 1000 - first for t in self.times)]
+        for start, stop, label in spans(self.labels, edges):
+            yield f"  {start:6.0f} to {stop:.0f} ms  [bold]{label}[/]"
+        share = self.last["probability"]
+        yield f"answer [bold]{self.last['label']}[/]  [#e8742c]{bar(share)}[/] {100 * share:.1f} %"
+
+
+class Objects(_Answers):
+    """A detector: the boxes at the end of each chunk."""
+
+    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
+        super().__init__(recipe, net, sensor, score)
+        self.chunks = 0
+        self.counts: Counter[str] = Counter()
+        self.found: Detections
+
+    def take(self, step: StreamStep) -> dict[str, Any]:
+        grid = self.net.grid(*step.x.shape[-2:])  # type: ignore[operator]
+        (found,) = detect(step.answer, grid, score=self.score, nms_iou=self.recipe.task.nms_iou)  # type: ignore[union-attr]
+        # The picture was padded: no object is beyond the sensor.
+        inside = (found.xywh[:, 0] < self.sensor[0]) & (found.xywh[:, 1] < self.sensor[1])
+        self.found = Detections(*(column[inside] for column in found))
+        self.chunks += 1
+        self.counts.update(self.names)
+        return {"detections": detection_rows(step.t_us, *self.found, classes=self.classes)}
+
+    @property
+    def names(self) -> list[str]:
+        return [self.classes[int(k)] for k in self.found.label]
+
+    def draw(self, step: StreamStep) -> RGB:
+        colours = [CLASSES[int(k) % len(CLASSES)] for k in self.found.label]
+        image = self.caption(self.events(step), step)
+        return draw_boxes(image, self.found.xywh, self.names, self.found.score.tolist(), colours, factor=self.factor)
+
+    def short(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in Counter(self.names).items()) or "nothing"
+
+    def end(self) -> dict[str, Any]:
+        return {"detections": sum(self.counts.values()), "by_class": dict(self.counts)}
+
+    def sentences(self, chunk_ms: float) -> Iterator[str]:
+        total = sum(self.counts.values())
+        yield f"[bold]{total}[/] boxes with a score of {self.score:g} or more in {self.chunks} chunks"
+        for name, count in self.counts.most_common():
+            yield f"  {name:<12} {count:5}  [#e8742c]{bar(count / total)}[/]"
+
+
+class Regions(_Answers):
+    """A segmenter: the class of each pixel at the end of each chunk."""
+
+    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
+        super().__init__(recipe, net, sensor, score)
+        self.pixels = torch.zeros(len(self.classes), dtype=torch.long)
+        self.labels: torch.Tensor
+        self.last: dict[str, float] = {}
+
+    def take(self, step: StreamStep) -> dict[str, Any]:
+        width, height = self.sensor
+        self.labels = step.answer[0].argmax(0)[:height, :width].cpu()
+        pixels = torch.bincount(self.labels.flatten(), minlength=len(self.classes))
+        self.pixels += pixels
+        self.last = self._shares(pixels)
+        return {"share": self.last}
+
+    def _shares(self, pixels: torch.Tensor) -> dict[str, float]:
+        total = int(pixels.sum())
+        return {name: count / total for name, count in zip(self.classes, pixels.tolist(), strict=True) if count}
+
+    def draw(self, step: StreamStep) -> RGB:
+        colours = [None, *(CLASSES[k % len(CLASSES)] for k in range(len(self.classes) - 1))]
+        image = draw_mask(self.events(step), self.labels.numpy(), colours, factor=self.factor)
+        seen = [k for k in range(1, len(self.classes)) if self.classes[k] in self.last]
+        names, shown = [self.classes[k] for k in seen], [CLASSES[(k - 1) % len(CLASSES)] for k in seen]
+        return draw_caption(image, f"{step.t_us / 1000:.0f} ms", names=names, colours=shown)
+
+    def short(self) -> str:
+        return ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.last.items())
+
+    def end(self) -> dict[str, Any]:
+        return {"share": self._shares(self.pixels)}
+
+    def sentences(self, chunk_ms: float) -> Iterator[str]:
+        yield "share of all pixels"
+        for name, share in self._shares(self.pixels).items():
+            yield f"  {name:<12} {100 * share:5.1f} %  [#e8742c]{bar(share)}[/]"
+
+
+ANSWERS = {"classify": Labels, "detect": Objects, "segment": Regions}
+"""By the name of the task."""
