@@ -147,7 +147,12 @@ def _stem_neuron(config: SpikeFPN, channels: int) -> nn.Module:
 
 
 def _firing(config: SpikeFPN) -> NeuronOptions:
-    return {"v_threshold": config.v_threshold, "surrogate": "tanh", "temperature": 3.0, "strict": True}
+    return {
+        "v_threshold": config.v_threshold,
+        "surrogate": config.surrogate,
+        "temperature": config.temperature,
+        "strict": True,
+    }
 
 
 def _logit(prior: float) -> float:

@@ -121,25 +121,30 @@ def _first(config: SpikingEDN) -> Temporal:
 def _neuron(config: SpikingEDN, *, decay: float | None = None) -> nn.Module:
     if config.neuron == "relu":
         return nn.ReLU()
-    return LIF(decay=config.decay if decay is None else decay, **_fires_above(config.v_threshold))
+    return LIF(decay=config.decay if decay is None else decay, **_fires_above(config, config.v_threshold))
 
 
 def _stem_neuron(config: SpikingEDN) -> nn.Module:
     if config.neuron == "relu":
         return nn.ReLU()
     if config.stem == "lif":
-        return LIF(decay=config.decay, **_fires_above(config.stem_threshold))
+        return LIF(decay=config.decay, **_fires_above(config, config.stem_threshold))
     return AdaptiveLIF(
         decay=config.decay,
         channels=config.stem_channels,
         tau_a_range=(0.64, 2.3) if config.fusion == "ssam" else (0.64, 1.1),
         sign=1 if config.stem == "alif+" else -1,
-        **_fires_above(config.stem_threshold),
+        **_fires_above(config, config.stem_threshold),
     )
 
 
-def _fires_above(v_threshold: float) -> NeuronOptions:
-    return {"v_threshold": v_threshold, "surrogate": "tanh", "temperature": 3.0, "strict": True}
+def _fires_above(config: SpikingEDN, v_threshold: float) -> NeuronOptions:
+    return {
+        "v_threshold": v_threshold,
+        "surrogate": config.surrogate,
+        "temperature": config.temperature,
+        "strict": True,
+    }
 
 
 def _check(config: SpikingEDN) -> None:

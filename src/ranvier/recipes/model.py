@@ -7,6 +7,8 @@ from typing import Literal
 from ranvier.genotype import Genotype, load
 from ranvier.recipes.checked import Checked
 
+Surrogate = Literal["triangle", "rectangle", "atan", "sigmoid", "tanh"]
+
 
 @dataclass(frozen=True)
 class ConvClassifier(Checked):
@@ -58,6 +60,10 @@ class SpikeFPN(Checked):
     """first layer's neurons: a spike lowers (-) or raises (+) their threshold, or leaves it"""
     v_threshold: float = 0.3
     """where neurons fire"""
+    surrogate: Surrogate = "tanh"
+    """derivative of a spike in training (`ranvier.kernels.surrogate`); published: tanh; atan learns in fewer steps"""
+    temperature: float = 3.0
+    """of the surrogate"""
     decay: float = 0.2
     """share of the membrane that is left after one step"""
     norm: Literal["batch", "per_step"] = "per_step"
@@ -111,6 +117,10 @@ class SpikingEDN(Checked):
     """where the first layer's neurons fire; published: 0.3 with ssam and for DSEC"""
     v_threshold: float = 0.5
     """where all others fire"""
+    surrogate: Surrogate = "tanh"
+    """derivative of a spike in training (`ranvier.kernels.surrogate`); published: tanh; atan learns in fewer steps"""
+    temperature: float = 3.0
+    """of the surrogate"""
     decay: float = 0.2
     """share of the membrane that is left after one step"""
     resize: Literal["bilinear", "nearest"] = "bilinear"
