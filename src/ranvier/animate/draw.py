@@ -132,13 +132,14 @@ def draw_boxes(
     picture = Image.fromarray(image)
     draw = ImageDraw.Draw(picture)
     font, height = _font(image.shape[0])
-    said = [f"{name} · {100 * score:.0f} %" for name, score in zip(names, scores, strict=True)] if scores else names
+    if scores is not None:
+        names = [f"{name} · {100 * score:.0f} %" for name, score in zip(names, scores, strict=True)]
     boxes = np.asarray(xywh, np.float64).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
     boxes = boxes.clip(0, picture.size * 2).round().tolist()
     shown = [
         (box, text, colour)
-        for box, text, colour in zip(boxes, said, colours, strict=True)
+        for box, text, colour in zip(boxes, names, colours, strict=True)
         if box[2] > box[0] and box[3] > box[1]
     ][::-1]
     for (left, top, right, bottom), _, colour in shown:
