@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ranvier import Carry, models
 from ranvier.audit import audit
-from ranvier.layers import PerStep
+from ranvier.layers import PerStep, event_driven
 from ranvier.models.spikingedn import EncoderDecoder
 from ranvier.neurons import AdaptiveLIF, Neuron
 from ranvier.recipes import SpikingEDN
@@ -219,6 +219,15 @@ def test_an_audit_tells_the_forms_of_modulation_apart() -> None:
     assert real(modulation="scale_shift") == {"first.events.0", "first.frame.0", "first.product"}
     through = {f"first.gamma.{i}" for i in range(4)}
     assert real(frame_neuron="relu") == {"first.events.0", "first.frame.0"} | through
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_event_driven_inference_answers_the_same(name: str) -> None:
+    config = FUSIONS[name]
+    net, x = warm(config).double(), clip(config).double()
+    fast = event_driven(net)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    torch.testing.assert_close(fast(x), net(x))
 
 
 def test_every_cell_fires_and_says_its_rate() -> None:

@@ -46,9 +46,9 @@ class EncoderDecoder(Temporal):
         s0 = self.first(x, carry)
         features = self.encoder((s0, self.second(s0, carry)), carry)
         low = self.low_level(features[LOW_LEVEL], carry)
-        pooled = resize(self.pool(features[-1], carry), (low.shape[-2], low.shape[-1]), mode="nearest")
+        pooled = resize(self.pool(features[-1], carry), low.shape[-2:], mode="nearest")
         z = self.decoder(torch.cat((pooled, low), dim=2), carry)
-        return resize(z, (x.shape[-2], x.shape[-1]), mode="bilinear")
+        return resize(z, x.shape[-2:], mode="bilinear")
 
 
 def spikingedn(config: SpikingEDN) -> EncoderDecoder:
@@ -96,6 +96,7 @@ def spikingedn(config: SpikingEDN) -> EncoderDecoder:
         nn.Dropout(second_drop),
         nn.Conv2d(config.depth, config.classes, 1),
     )
+    # The published start; stem and encoder keep PyTorch's.
     for module in (*pool.modules(), *low_level.modules(), *decoder.modules()):
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
