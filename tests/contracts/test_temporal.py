@@ -2,11 +2,12 @@
 
 from torch import Tensor, nn
 
-from ranvier import Carry, Temporal
+from ranvier import Carry, Temporal, models
 from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.cell import Encoder
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
+from ranvier.recipes import SpikeFPN
 
 from .temporal import temporal
 
@@ -51,3 +52,4 @@ TestConv = temporal(
     features=(2, 8, 8),
 )
 TestEncoder = temporal(EncoderAlone, features=(2, 6, 6))
+TestSpikeFPN = temporal(lambda: models.build(SpikeFPN(genotype=CELL, size=(8, 8), scales=2)), features=(3, 16, 8))

@@ -1,5 +1,6 @@
 """Features brought from one resolution to another."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -20,14 +21,14 @@ def scaled(length: int, scale: float) -> int:
     return int((length - 1) * scale + 1) if length % 2 else int(length * scale)
 
 
-def resize(x: Tensor, size: tuple[int, int], *, mode: Resize = "nearest") -> Tensor:
+def resize(x: Tensor, size: Sequence[int], *, mode: Resize = "nearest") -> Tensor:
     """Return `x` `[T, B, C, H, W]` at another height and width.
 
     >>> import torch
     >>> resize(torch.eye(2).view(1, 1, 1, 2, 2), (2, 4)).tolist()
     [[[[[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]]]]
     """
-    if x.shape[-2:] == size:
+    if x.shape[-2:] == tuple(size):
         return x
-    y = interpolate(x.flatten(0, 1), size, mode=mode, align_corners=True if mode == "bilinear" else None)
+    y = interpolate(x.flatten(0, 1), list(size), mode=mode, align_corners=True if mode == "bilinear" else None)
     return y.unflatten(0, x.shape[:2])

@@ -5,7 +5,10 @@ from typing import Any
 
 from torch import nn
 
-BUILDERS = {"conv_classifier": "ranvier.models.conv_classifier:conv_classifier"}
+BUILDERS = {
+    "conv_classifier": "ranvier.models.conv_classifier:conv_classifier",
+    "spikefpn": "ranvier.models.spikefpn:spikefpn",
+}
 """The field `name` of a model's dataclass and the function that builds it."""
 
 

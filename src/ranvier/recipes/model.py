@@ -45,9 +45,13 @@ class SpikeFPN(Checked):
     classes: int = 2
     """kinds of objects"""
     scales: int = 3
-    """levels of the pyramid that answer: 3, 2, or 1"""
+    """deepest levels of the encoder that answer"""
     anchors: tuple[tuple[int, int], ...] = ()
-    """width and height of each anchor in pixels, small first, equally many a scale"""
+    """width and height of each anchor in pixels, small first, equally many a scale; default: the published ones"""
+    head: Literal["boxes", "logit"] = "boxes"
+    """what is answered: a box at every anchor, or one logit for the whole picture (N-CARS)"""
+    prior: float = 0.5
+    """objectness of every anchor before training; published: about a half"""
     neuron: Literal["lif", "relu"] = "lif"
     """relu is the twin without spikes and without memory, for comparison"""
     stem: Literal["alif-", "alif+", "lif"] = "alif-"
