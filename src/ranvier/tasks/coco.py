@@ -19,9 +19,9 @@ MOST = 100
 def average_precision(truth: Sequence[Boxes], found: Sequence[Detections], classes: Sequence[str]) -> dict[str, Any]:
     """Return how well `found` answers `truth`, image by image, as COCO measures it.
 
-    In each image the answers of a class, strongest first and at most 100, take the box that they overlap most, if the
-    IoU reaches a threshold and nobody stronger has it. The precision over all images, made non-increasing, is averaged
-    over the recalls 0, 0.01, ..., 1: AP of one class at one threshold.
+    In each image the answers of a class, strongest first and at most 100, take one box each: of those that are left
+    the one that they overlap most, if the IoU reaches a threshold. The precision over all images, made non-increasing,
+    is averaged over the recalls 0, 0.01, ..., 1: AP of one class at one threshold.
 
     Returns:
         `map50`, `map75`: mean over the classes at IoU 0.5 and 0.75; `map`: at IoU 0.5, 0.55, ..., 0.95; `map50_any`:
@@ -102,6 +102,7 @@ def _in_coco(images: Sequence[Boxes] | Sequence[Detections], classes: int) -> CO
     """Return the boxes of all images in COCO's format; ids count from 1, as 0 means none there."""
     annotations = []
     for image, boxes in enumerate(images, 1):
+        # COCO does not look at a score of the truth.
         scores = boxes.score if isinstance(boxes, Detections) else torch.ones(len(boxes.label))
         for xywh, label, score in zip(boxes.xywh.tolist(), boxes.label.tolist(), scores.tolist(), strict=True):
             at = {"id": len(annotations) + 1, "image_id": image, "category_id": label + 1}
