@@ -228,13 +228,13 @@ def test_weak_answers_count_up_to_the_threshold_of_the_task_but_not_at_the_relea
     y[..., 0] = torch.where(y[..., 0] > 0, -2.0, -20.0)  # score 0.12
     found = {}
     for score in (0.01, 0.5):
-        evaluation = task(score=score).evaluation()
+        evaluation = task(least_score=score).evaluation()
         evaluation.add(y, batch(targets, SMALL))
         found[score] = evaluation.result()
     assert (found[0.01]["map50"], found[0.01]["map50_at_0.3"]) == (pytest.approx(1.0), 0.0)
     assert found[0.5]["map50"] == 0.0
     y[..., 0] = torch.where(y[..., 0] > -20, -0.5, -20.0)  # score 0.38
-    evaluation = task(score=0.5).evaluation()
+    evaluation = task(least_score=0.5).evaluation()
     evaluation.add(y, batch(targets, SMALL))
     assert (evaluation.result()["map50"], evaluation.result()["map50_at_0.3"]) == (0.0, pytest.approx(1.0))
 
