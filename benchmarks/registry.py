@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import allocator, conv_net, gather, lif, overhead, representations
+from benchmarks import allocator, conv_net, gather, lif, mosaic, overhead, representations
 from benchmarks.harness import Row, Settings
 
 
@@ -28,6 +28,7 @@ WORKLOADS: dict[str, Workload] = {
     "conv_net": Workload(conv_net.run, cuda=True),
     "gather": Workload(gather.run),
     "representations": Workload(representations.run, scaling=False),
+    "mosaic": Workload(mosaic.run, scaling=False),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

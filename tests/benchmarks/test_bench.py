@@ -23,6 +23,20 @@ def test_workload_measures_something(name: str) -> None:
     assert len({(row["name"], row["column"], row["unit"]) for row in rows}) == len(rows)
 
 
+def test_mosaics_are_measured_where_the_recordings_are(data_dir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANVIER_DATA", str(data_dir))
+    rows = WORKLOADS["mosaic"].run(TINY)
+    assert len(rows) == 5
+    assert all(row["value"] > 0 for row in rows)
+
+
+def test_mosaics_are_not_measured_where_they_are_not(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANVIER_DATA", str(tmp_path))
+    (row,) = WORKLOADS["mosaic"].run(TINY)
+    assert row["value"] is None
+    assert "no nmnist recordings" in row["note"]
+
+
 def test_a_wrong_kernel_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     correct = lif.lif
     monkeypatch.setattr(lif, "lif_reference", correct)

@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ranvier.data.datasets import DATASETS, build, collate
+from ranvier.recipes.data import Scenes
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,52 @@ def test_errors_name_what_there_is():
         build(Data(name="mnist"), "train")
     with pytest.raises(ValueError, match=r"no folder, got root='x': leave --data\.root away"):
         build(Data(root="x"), "train")
+
+
+def test_mosaics_by_name(made_up_nmnist):
+    config = Scenes(name="mosaic", root=str(made_up_nmnist), count=12)
+    train, val, test = (build(config, split) for split in ("train", "val", "test"))
+    assert [len(part) for part in (train, val, test)] == [12, 200, 500]
+    assert train.classes == tuple("0123456789")
+    first = train.events(0)
+    train.set_epoch(1)
+    val.set_epoch(1)
+    assert not np.array_equal(train.events(0).t, first.t)
+    assert np.array_equal(val.events(0).t, build(config, "val").events(0).t)
+    batch = next(iter(DataLoader(val, batch_size=3, collate_fn=val.collate)))
+    assert batch.x.shape == (5, 3, 3, 96, 96)
+    assert batch.x.unique().tolist() == [-1, 0, 1]
+    assert all(1 <= len(boxes.label) <= 4 for boxes in batch.target)
+
+
+def test_generated_splits_come_from_disk(made_up_nmnist):
+    config = Scenes(name="mosaic", root=str(made_up_nmnist), grade="plain", seed=5)
+    heard = []
+    build(config, "val", progress=lambda done, total: heard.append(done / total))
+    assert heard[-1] == 1
+    again = []
+    build(config, "val", progress=lambda done, total: again.append(done))
+    build(replace(config, stacking="counts", target="masks"), "val", progress=lambda done, total: again.append(done))
+    assert not again
+
+
+def test_masks_of_mosaics_by_name(made_up_nmnist):
+    config = Scenes(name="mosaic", root=str(made_up_nmnist), target="masks", stacking="counts", sensor=(128, 72))
+    samples = build(config, "train")
+    assert samples.classes == ("background", *"0123456789")
+    batch = samples.collate([samples[0], samples[1]])
+    assert batch.x.shape == (5, 2, 2, 72, 128)
+    assert batch.target.shape == (5, 2, 72, 128)
+    # Without augmentation the training scenes are the same in every epoch.
+    fixed = build(replace(config, augment=False), "train")
+    first = fixed.events(3)
+    fixed.set_epoch(4)
+    assert np.array_equal(fixed.events(3).x, first.x)
+
+
+def test_masks_need_steps_of_one_width(made_up_nmnist):
+    config = Scenes(name="mosaic", root=str(made_up_nmnist), stacking="sbn")
+    x, _ = build(config, "train")[0]
+    assert x.shape == (5, 3, 96, 96)
+    with pytest.raises(ValueError, match=r"those of sbn have none: pass --data\.stacking sbt"):
+        build(replace(config, target="masks"), "train")

@@ -1,18 +1,43 @@
 """From samples to a batch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from ranvier.data.events import Events
+
 
 class Batch(NamedTuple):
-    """Samples side by side: `x [T, B, ...]`, `target [B]` int64 and `lengths [B]` int64, the steps of each sample."""
+    """Samples side by side: `x [T, B, ...]`, what is to be found in them, and `lengths [B]` int64, their steps.
+
+    `target` is `[B]` int64 for classes, `[T, B, H, W]` int64 for a class at each pixel, a list of `Boxes` for objects.
+    """
 
     x: Tensor
-    target: Tensor
+    target: Any
     lengths: Tensor
+
+
+class Samples(Protocol):
+    """One split of a data set: sample i is `(x [T, ...], what is to be found)`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int) -> tuple[Tensor, Any]: ...
+    def collate(self, samples: Sequence[tuple[Tensor, Any]]) -> Batch:
+        """Put samples side by side."""
+        ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes next; it decides how training samples are changed at random."""
+        ...
+
+    def events(self, i: int) -> Events:
+        """Return the recording behind sample i."""
+        ...
 
 
 def collate(samples: Sequence[tuple[Tensor, int]]) -> Batch:

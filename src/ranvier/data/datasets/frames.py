@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ranvier.data.augment import jitter
+from ranvier.data.datasets.batch import collate
 from ranvier.data.events import Events
 from ranvier.data.representations import frames
 
@@ -86,6 +87,8 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         self.augment = augment
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    collate = staticmethod(collate)
 
     def __len__(self) -> int:
         return len(self.indices)

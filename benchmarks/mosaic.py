@@ -1,0 +1,33 @@
+"""How fast training mosaics are made from real recordings, on one core."""
+
+from functools import partial
+
+from benchmarks.harness import Row, Settings, row
+from benchmarks.representations import seconds
+from ranvier.data.datasets import DetectionDataset, Mosaics, SegmentationDataset, read_nmnist, stacked
+
+# (grade, whether recordings are changed at random)
+KINDS = (("plain", False), ("hard", False), ("hard", True))
+
+
+def run(settings: Settings) -> list[Row]:
+    """Return scenes (events, boxes and masks) a second for each grade, and training samples a second."""
+    try:
+        recordings = read_nmnist()
+    except FileNotFoundError as error:
+        return [row("mosaic", None, "mosaics/s", target=1000.0, note=str(error))]
+    rounds = 3 if settings.size == "tiny" else 15
+    batch = range(2 if settings.size == "tiny" else 50)
+    rows = []
+    for grade, augment in KINDS:
+        source = Mosaics(recordings, "train", grade=grade, augment=augment)
+        speed = len(batch) / seconds(lambda s=source: [s.scene(i) for i in batch], rounds=rounds)
+        rows.append(row(f"mosaic {grade}{', augmented' * augment}", speed, "mosaics/s", target=1000.0))
+    stack = partial(stacked, steps=5, window_us=60_000)
+    for name, samples in (
+        ("boxes, sbt", DetectionDataset(source, stack)),
+        ("masks, counts", SegmentationDataset(source, partial(stack, stacking="counts"))),
+    ):
+        speed = len(batch) / seconds(lambda s=samples: [s[i] for i in batch], rounds=rounds)
+        rows.append(row(f"training samples: {name}", speed, "samples/s"))
+    return rows

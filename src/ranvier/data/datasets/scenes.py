@@ -1,0 +1,147 @@
+"""Scenes as PyTorch data sets: what is to be found in them are boxes or masks."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from ranvier.data.boxes import Boxes
+from ranvier.data.datasets.batch import Batch, collate
+from ranvier.data.events import Events
+from ranvier.data.representations import frames, stack_by_number, stack_by_time
+from ranvier.data.scene import Scene, SceneSource
+
+Stacking = Literal["counts", "sbt", "sbn"]
+# The label that losses and metrics leave out.
+IGNORED = 255
+
+
+def stacked(
+    events: Events,
+    *,
+    steps: int,
+    window_us: int,
+    stacking: Stacking = "sbt",
+    bins: int = 3,
+    events_per_bin: int = 500,
+) -> Tensor:
+    """Turn the first `steps * window_us` microseconds of a recording into the input `[steps, C, H, W]` of a network.
+
+        counts: the numbers of OFF and ON events of each step, C = 2
+        sbt: the signs of `bins` equally wide bins a step, C = bins
+        sbn: the signs of `bins` bins of `events_per_bin` events a step, which end with the last event, C = bins
+
+    With `counts` and `sbt`, steps of consecutive pieces of a stream are the steps of the whole.
+
+    Raises:
+        ValueError: with `sbt`, a step that is not a whole number of bins.
+
+    >>> events = Events.of(t=[0, 30, 59], x=[0, 0, 1], y=[0, 0, 0], polarity=[1, 0, 1], sensor=(2, 1))
+    >>> stacked(events, steps=1, window_us=60, bins=2).tolist()
+    [[[[1.0, 0.0]], [[-1.0, 1.0]]]]
+    """
+    if stacking == "counts":
+        return frames(events, window_us=window_us, steps=steps, start=0)
+    end = steps * window_us
+    if stacking == "sbn":
+        return stack_by_number(events.between(0, end), events_per_bin=events_per_bin, steps=steps, channels=bins)
+    if window_us % bins:
+        raise ValueError(
+            f"expected a window that {bins} bins divide, got {window_us} us: pass --data.window_us or --data.bins"
+        )
+    return stack_by_time(events, label_us=end - 1, steps=steps, channels=bins, bin_us=window_us // bins)
+
+
+def collate_boxes(samples: Sequence[tuple[Tensor, Boxes]]) -> Batch:
+    """Put samples side by side (see `collate`); the target is the list of their boxes."""
+    batch = collate([(x, 0) for x, _ in samples])
+    return batch._replace(target=[boxes for _, boxes in samples])
+
+
+def collate_masks(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    """Put samples side by side (see `collate`); the target is `[T, B, H, W]` int64, 255 where a sample has ended."""
+    batch = collate([(x, 0) for x, _ in samples])
+    return batch._replace(target=pad_sequence([labels.long() for _, labels in samples], padding_value=IGNORED))
+
+
+class SceneDataset(Dataset[tuple[Tensor, Any]]):
+    """What detection and segmentation have in common.
+
+    Args:
+        source: the scenes.
+        stack: from a recording to an input `[T, C, H, W]`, such as `functools.partial(stacked, steps=5, ...)`.
+        frames: put the grey frame at the end of each step, from 0 to 1, before its events, as channel 0.
+        fresh: take further scenes of the source in every epoch instead of the same; only for sources without an end,
+            such as `Mosaics`.
+    """
+
+    def __init__(
+        self, source: SceneSource, stack: Callable[[Events], Tensor], *, frames: bool = False, fresh: bool = False
+    ) -> None:
+        self.source = source
+        self.stack = stack
+        self.frames = frames
+        self.fresh = fresh
+        # Shared, because workers that outlive an epoch hold a copy of everything else.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes next; with `fresh` it decides which scenes the samples are."""
+        self._epoch.fill_(epoch)
+
+    def scene(self, i: int) -> Scene:
+        """Return the scene behind sample i."""
+        return self.source.scene(i + int(self._epoch) * len(self) if self.fresh else i)
+
+    def events(self, i: int) -> Events:
+        """Return the recording behind sample i."""
+        return self.scene(i).events
+
+    def input(self, scene: Scene) -> Tensor:
+        """Return what a network is shown of a scene.
+
+        Raises:
+            ValueError: `frames` without grey frames.
+        """
+        x = self.stack(scene.events)
+        if not self.frames:
+            return x
+        if scene.grey is None:
+            raise ValueError("expected scenes with grey frames, got events alone: leave --data.frames away")
+        return torch.cat([torch.from_numpy(scene.grey).unsqueeze(1) / 255, x], dim=1)
+
+
+class DetectionDataset(SceneDataset):
+    """Scenes and their boxes: sample i is `(x [T, C, H, W], Boxes at the end of the last step)`."""
+
+    collate = staticmethod(collate_boxes)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Boxes]:
+        scene = self.scene(i)
+        return self.input(scene), scene.boxes[-1]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels 0, 1, 2, ..."""
+        return self.source.classes
+
+
+class SegmentationDataset(SceneDataset):
+    """Scenes and their masks: sample i is `(x [T, C, H, W], labels [T, H, W] uint8)`, 0 where nothing is."""
+
+    collate = staticmethod(collate_masks)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        scene = self.scene(i)
+        return self.input(scene), torch.from_numpy(scene.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels 0, 1, 2, ..."""
+        return ("background", *self.source.classes)
