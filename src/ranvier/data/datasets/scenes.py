@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -76,15 +77,23 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         frames: put the grey frame at the end of each step, from 0 to 1, before its events, as channel 0.
         fresh: take further scenes of the source in every epoch instead of the same; only for sources without an end,
             such as `Mosaics`.
+        mirror: show half of the scenes in a mirror, in each epoch others: a seed for which; `None` shows none.
     """
 
     def __init__(
-        self, source: SceneSource, stack: Callable[[Events], Tensor], *, frames: bool = False, fresh: bool = False
+        self,
+        source: SceneSource,
+        stack: Callable[[Events], Tensor],
+        *,
+        frames: bool = False,
+        fresh: bool = False,
+        mirror: int | None = None,
     ) -> None:
         self.source = source
         self.stack = stack
         self.frames = frames
         self.fresh = fresh
+        self.mirror = mirror
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -92,12 +101,16 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         return len(self.source)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next; with `fresh` it decides which scenes the samples are."""
+        """Say which epoch comes next; it decides which scenes are `fresh`, and which are seen in a `mirror`."""
         self._epoch.fill_(epoch)
 
     def scene(self, i: int) -> Scene:
         """Return the scene behind sample i."""
-        return self.source.scene(i + int(self._epoch) * len(self) if self.fresh else i)
+        epoch = int(self._epoch)
+        scene = self.source.scene(i + epoch * len(self) if self.fresh else i)
+        if self.mirror is None or np.random.default_rng([self.mirror, epoch, i]).random() < 0.5:
+            return scene
+        return scene.mirrored()
 
     def events(self, i: int) -> Events:
         """Return the recording behind sample i."""
@@ -133,7 +146,7 @@ class DetectionDataset(SceneDataset):
 
 
 class SegmentationDataset(SceneDataset):
-    """Scenes and their masks: sample i is `(x [T, C, H, W], labels [T, H, W] uint8)`, 0 where nothing is."""
+    """Scenes and their masks: sample i is `(x [T, C, H, W], labels [T, H, W] uint8)`."""
 
     collate = staticmethod(collate_masks)
 
@@ -144,4 +157,4 @@ class SegmentationDataset(SceneDataset):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels 0, 1, 2, ..."""
-        return ("background", *self.source.classes)
+        return self.source.segments
