@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ranvier.data.street.texture import Texture, box, draw, ellipse, fractal, limb
+from ranvier.data.street.texture import SHEET, Texture, box, draw, ellipse, fractal, limb, sheet
 
 
 def made(seed: int, shape: tuple[int, int] = (5, 7)) -> tuple[np.ndarray, np.ndarray, Texture]:
@@ -62,12 +62,19 @@ def test_polygons():
 
 @pytest.mark.parametrize("slope", [0.4, 1.6])
 def test_noise_has_its_spectrum_and_tiles(slope):
-    noise = fractal(np.random.default_rng(0), (256, 256), slope=slope)
+    noise = sheet(slope)
     assert noise.mean() == pytest.approx(0, abs=1e-9)
     assert noise.std() == pytest.approx(1)
     power = np.abs(np.fft.fft2(noise)) ** 2
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SHEET), np.fft.fftfreq(SHEET)))
     low, high = (power[(frequency > f) & (frequency < 1.5 * f)].mean() for f in (0.02, 0.2))
     assert np.log10(low / high) == pytest.approx(2 * slope, rel=0.15)
     seam, inside = np.abs(noise[0] - noise[-1]).mean(), np.abs(np.diff(noise, axis=0)).mean()
     assert seam == pytest.approx(inside, rel=0.25)
+
+
+def test_pieces_of_noise_go_on_beyond_its_border():
+    first, second = (fractal(np.random.default_rng(seed), (700, 5), slope=0.4) for seed in (0, 1))
+    assert first.shape == (700, 5)
+    assert np.array_equal(first[:188], first[512:])
+    assert not np.array_equal(first, second)

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from ranvier.data.datasets.batch import Batch, Samples, collate
 from ranvier.data.datasets.digits import make_digits
+from ranvier.data.datasets.drive import Drives
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
 from ranvier.data.datasets.mosaic import Mosaics
 from ranvier.data.datasets.nmnist import read_nmnist
@@ -17,6 +18,7 @@ __all__ = [
     "DATASETS",
     "Batch",
     "DetectionDataset",
+    "Drives",
     "FrameDataset",
     "FramesConfig",
     "Mosaics",
@@ -35,6 +37,8 @@ __all__ = [
 
 # Scenes of the splits that are not for training.
 HELD_OUT = {"val": 200, "test": 500}
+# Rendering takes longer.
+HELD_OUT_DRIVES = 200
 
 
 class Config(Protocol):
@@ -121,7 +125,25 @@ def _mosaic(config: ScenesConfig, split: Split, progress: Progress | None) -> De
     return _scenes(source if split == "train" else generate(source, progress=progress), config, fresh=fresh)
 
 
-def _scenes(source: SceneSource, config: ScenesConfig, *, fresh: bool) -> DetectionDataset | SegmentationDataset:
+def _drive(config: ScenesConfig, split: Split, progress: Progress | None) -> DetectionDataset | SegmentationDataset:
+    if config.root is not None:
+        raise ValueError(f"drives are rendered and have no folder, got root={config.root!r}: leave --data.root away")
+    source = Drives(
+        split,
+        sensor=config.sensor,
+        steps=config.steps,
+        window_us=config.window_us,
+        count=config.count if split == "train" else HELD_OUT_DRIVES,
+        seed=config.seed,
+        disparity=False,
+    )
+    mirror = config.seed if config.augment and split == "train" else None
+    return _scenes(generate(source, progress=progress), config, mirror=mirror)
+
+
+def _scenes(
+    source: SceneSource, config: ScenesConfig, *, fresh: bool = False, mirror: int | None = None
+) -> DetectionDataset | SegmentationDataset:
     if config.stacking == "sbn" and (config.target == "masks" or config.frames):
         raise ValueError(
             "masks and frames are of steps of one width, and those of sbn have none: pass --data.stacking sbt"
@@ -135,13 +157,14 @@ def _scenes(source: SceneSource, config: ScenesConfig, *, fresh: bool) -> Detect
         events_per_bin=config.events_per_bin,
     )
     kind = DetectionDataset if config.target == "boxes" else SegmentationDataset
-    return kind(source, stack, frames=config.frames, fresh=fresh)
+    return kind(source, stack, frames=config.frames, fresh=fresh, mirror=mirror)
 
 
 DATASETS: dict[str, Callable[[Any, Split, Progress | None], Samples]] = {
     "digits": _digits,
     "nmnist": _nmnist,
     "mosaic": _mosaic,
+    "drive": _drive,
 }
 
 

@@ -1,5 +1,6 @@
 """The ground: strips of asphalt, slabs and grass, marks painted on them, and shadows."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranvier.data.street.panel import Range
+from ranvier.data.street.texture import SHEET, sheet, summed
 
 # As far as the ground goes on, in metres.
 WIDE = 1000.0
+# Of the noise of the grain, see `fractal`.
+SLOPE = 0.4
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,17 @@ class Ground:
     """The plane y = 0.
 
     Attributes:
-        grain: what one texel is brighter than the next, sums `[P + 1, P + 1]` of a square that tiles (see `Texture`).
-        texel: side of a texel in metres.
         marks: painted over each other, the last one on top.
+        roughness: deviation of the brightness from grain to grain, as a share of its mean.
+        texel: size of a grain in metres.
+        start: of the grain, metres in x and z.
         grass: where across the street there is grass: class nature.
     """
 
-    grain: NDArray[np.float64]
-    texel: float
     marks: tuple[Mark, ...]
+    roughness: float = 0.0
+    texel: float = 0.04
+    start: tuple[float, float] = (0.0, 0.0)
     grass: tuple[Range, ...] = ()
 
 
@@ -67,7 +73,8 @@ def seen(ground: Ground, marks: Sequence[Mark], z: NDArray, x: NDArray) -> NDArr
         edges = np.clip(x[part], *mark.x)
         cover = (edges[:, 1:] - edges[:, :-1]) / wide[part] * (mark.opacity * share[part, None])
         brightness[part] += cover * (mark.brightness - brightness[part])
-    return brightness * _grain(ground, z, x) / (long[:, None] * wide)
+    rough = _grain((z + ground.start[1]) / ground.texel, (x + ground.start[0]) / ground.texel)
+    return brightness * (1 + ground.roughness * rough * ground.texel**2 / (long[:, None] * wide))
 
 
 def _painted(mark: Mark, z: NDArray) -> NDArray:
@@ -79,27 +86,26 @@ def _painted(mark: Mark, z: NDArray) -> NDArray:
     return (whole * mark.filled + np.minimum(rest / mark.period, mark.filled)) * mark.period
 
 
-def _grain(ground: Ground, z: NDArray, x: NDArray) -> NDArray:
-    """Return the sum of the grain over each cell, in square metres; the tile goes on beyond its edge."""
-    period = len(ground.grain) - 1
-    tiles, low, share = _tiled(z / ground.texel, period)
+def _grain(z: NDArray, x: NDArray) -> NDArray:
+    """Return the sum of the noise over each cell, with edges in texels; its square goes on beyond its border."""
+    noise = _noise()
+    tiles, low, share = _tiled(z)
     share = share[:, None]
-    below = ground.grain[low] * (1 - share) + ground.grain[low + 1] * share + tiles[:, None] * ground.grain[-1]
-    lines = below[:-1] - below[1:]
-    tiles, low, share = _tiled(x / ground.texel, period)
+    sums = noise[low] * (1 - share) + noise[low + 1] * share + tiles[:, None] * noise[-1]
+    lines = sums[:-1] - sums[1:]
+    tiles, low, share = _tiled(x)
     line = np.arange(len(x))[:, None]
     sums = lines[line, low] * (1 - share) + lines[line, low + 1] * share + tiles * lines[:, -1:]
-    return (sums[:, 1:] - sums[:, :-1]) * ground.texel**2
+    return sums[:, 1:] - sums[:, :-1]
 
 
-def _tiled(place: NDArray, period: int) -> tuple[NDArray, NDArray[np.intp], NDArray]:
-    tiles, inside = np.divmod(place, period)
-    low = np.minimum(inside.astype(np.intp), period - 1)
+@functools.cache
+def _noise() -> NDArray[np.float64]:
+    # Cut where a grain would be brighter than light or darker than night.
+    return summed(np.clip(sheet(SLOPE), -4, 4))
+
+
+def _tiled(place: NDArray) -> tuple[NDArray, NDArray[np.intp], NDArray]:
+    tiles, inside = np.divmod(place, SHEET)
+    low = np.minimum(inside.astype(np.intp), SHEET - 1)
     return tiles, low, inside - low
-
-
-def grain(noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums `[P + 1, P + 1]` of a square `[P, P]`, scaled to a mean of 1."""
-    sums = np.zeros((len(noise) + 1, len(noise) + 1))
-    sums[1:, 1:] = (noise / noise.mean()).cumsum(0).cumsum(1)
-    return sums

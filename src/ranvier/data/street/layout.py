@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ranvier.data.street.ground import WIDE, Ground, Mark, grain
+from ranvier.data.street.ground import WIDE, Ground, Mark
 from ranvier.data.street.plan import LANE, LEFT, RIGHT, Plan, make_plan
 from ranvier.data.street.roadside import backdrop, furniture
 from ranvier.data.street.street import Lamp, Ride, Street
@@ -13,8 +13,8 @@ from ranvier.data.street.traffic import driving, parked, people
 
 # How far ahead there is anything but the end of the street, in metres.
 SIGHT = 70.0
-# Asphalt: side of the square that is repeated, in texels, and the width of as many texels as the sensor has columns.
-GRAIN, ACROSS = 512, 5.12
+# The width of as many grains of asphalt as the sensor has columns, in metres.
+GRAINS = 5.12
 KERB = 0.25
 PAINT = 0.65
 DUSK = 0.3
@@ -36,7 +36,7 @@ def make_street(generator: np.random.Generator, sensor: tuple[int, int], *, seco
         sensor=sensor,
         ride=ride,
         sky=_clouds(generator),
-        ground=_ground(generator, plan, ACROSS / sensor[0]),
+        ground=_ground(generator, plan, GRAINS / sensor[0]),
         backdrop=tuple(backdrop(generator, plan)),
         things=tuple([thing for _, thing in beside] + along + moving),
         lamps=tuple(Lamp((p.x, 6.3, p.z), *generator.uniform((1.5, 0.2), (4, 1))) for p in posts[:4]),
@@ -78,9 +78,9 @@ def _ground(generator: np.random.Generator, plan: Plan, texel: float) -> Ground:
         x, z = generator.uniform((plan.kerb[LEFT], 0), (plan.kerb[RIGHT], 40))
         wide, long = generator.uniform((0.3, 0.5), (2.5, 8))
         marks += [Mark((x, x + wide), asphalt * generator.uniform(0.5, 1.4), (z, z + long), 0.8)]
-    rough = np.exp(generator.uniform(0.05, 0.2) * fractal(generator, (GRAIN, GRAIN), slope=0.4))
+    rough, *start = generator.uniform((0.02, 0, 0), (0.15, 1000, 1000))
     grass = ((-WIDE, plan.front[LEFT]),) * plan.park[LEFT] + ((plan.front[RIGHT], WIDE),) * plan.park[RIGHT]
-    return Ground(grain(rough), texel, tuple(marks), grass)
+    return Ground(tuple(marks), rough, texel, (start[0], start[1]), grass)
 
 
 def _pavement(generator: np.random.Generator, plan: Plan, side: int, asphalt: float) -> Iterator[Mark]:

@@ -10,6 +10,8 @@ from ranvier.data.street.plan import LEFT, RIGHT, Plan
 from ranvier.data.street.surroundings import facade, foliage, post, skyline, tree
 
 SHORTEST_HOUSE = 4.0
+# What stands on pavements, and how much of it on average: no two streets have the same mixture.
+SHARES = {"tree": 3.0, "lamp": 1.5, "sign": 2.0, "bollard": 1.0, "pillar": 1.5, "kiosk": 1.0}
 
 
 def backdrop(generator: np.random.Generator, plan: Plan) -> Iterator[tuple[int, Panel]]:
@@ -54,18 +56,18 @@ def _hedges(generator: np.random.Generator, plan: Plan, side: int) -> Iterator[t
 
 
 def furniture(generator: np.random.Generator, plan: Plan, side: int) -> Iterator[tuple[str, Thing]]:
-    """Yield what stands on a pavement with its kind: tree, lamp, sign, bollard or pillar."""
+    """Yield what stands on a pavement with its kind, a key of `SHARES`."""
     out = -1 if side == LEFT else 1
     kerb, wide = plan.kerb[side], abs(plan.front[side] - plan.kerb[side])
-    share = generator.dirichlet((3, 2, 2, 1, 1))
+    share = generator.dirichlet(list(SHARES.values()))
     z = generator.uniform(-2, 8)
     while z < plan.far:
-        kind = str(generator.choice(("tree", "lamp", "sign", "bollard", "pillar"), p=share))
+        kind = str(generator.choice(list(SHARES), p=share))
         if kind == "tree":
             aside = wide + generator.uniform(0, 7) if plan.park[side] else wide / 2
             number, size = int(generator.integers(1 << 20)), generator.uniform(0.6, 1.2)
             yield kind, tree(number, size, x=kerb + out * aside, z=z)
         elif plan.clear(z, 0):
-            aside = generator.uniform(1, wide - 0.4) if kind == "pillar" else 0.5
+            aside = generator.uniform(1.2, wide - 0.6) if kind in ("pillar", "kiosk") else 0.5
             yield kind, post(kind, float(generator.choice((0.08, 0.25, 0.5))), x=kerb + out * aside, z=z)
         z += generator.uniform(2, 4) if kind == "bollard" else generator.uniform(4, 14)

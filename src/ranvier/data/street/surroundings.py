@@ -97,6 +97,15 @@ def _bollard(paint: float) -> Post:
     return 0.25, 1.0, [(paint, box(0, 0, 0.25, 1.0)), (0.7, box(0, 0.7, 0.25, 0.85))]
 
 
+def _kiosk(paint: float) -> Post:
+    shapes: list[Shape] = [(paint, box(0.1, 0, 2.1, 2.3)), (0.6, [(0, 2.2), (0.2, 2.5), (2, 2.5), (2.2, 2.2)])]
+    return (
+        2.2,
+        2.5,
+        [*shapes, (0.05, box(0.3, 1.0, 1.9, 2.0)), (0.5, box(0.4, 1.0, 1.1, 1.5)), (0.3, box(1.2, 1, 1.7, 1.7))],
+    )
+
+
 def _pillar(paint: float) -> Post:
     shapes: list[Shape] = [(paint, box(0, 0, 1.2, 2.8)), (0.1, [(0, 2.8), (0.6, 3.0), (1.2, 2.8)])]
     shapes += [(0.7, box(0.1, 0.7, 1.1, 2.4))]
@@ -104,7 +113,7 @@ def _pillar(paint: float) -> Post:
 
 
 LETTERING = ((0.9, 1.0), (1.3, 0.8), (1.7, 0.9), (2.1, 0.6))
-POSTS = {"lamp": _lamp, "sign": _sign, "bollard": _bollard, "pillar": _pillar}
+POSTS = {"lamp": _lamp, "sign": _sign, "bollard": _bollard, "pillar": _pillar, "kiosk": _kiosk}
 
 
 def skyline(generator: np.random.Generator, width: float, height: float, *, texel: float = 0.4) -> Texture:

@@ -1,11 +1,15 @@
 """Pictures that are seen at any size without aliasing: every pixel is the mean of the picture over its own area."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
+
+# Side of a square of noise in texels.
+SHEET = 512
 
 Shape = tuple[float, ArrayLike]
 """A polygon: brightness, and corners `[n, 2]` in metres, x to the right and y upwards from the lower left corner."""
@@ -25,9 +29,7 @@ class Texture:
     def of(cls, brightness: ArrayLike, opacity: ArrayLike = 1.0) -> "Texture":
         """Make a texture of `[H, W]` texels; brightness is linear and >= 0, opacity 0 (a hole) to 1."""
         brightness, opacity = np.broadcast_arrays(np.asarray(brightness, np.float64), opacity)
-        sums = np.zeros((brightness.shape[0] + 1, brightness.shape[1] + 1, 2))
-        sums[1:, 1:] = np.stack([brightness * opacity, opacity], -1).cumsum(0).cumsum(1)
-        return cls(sums)
+        return cls(summed(np.stack([brightness * opacity, opacity], -1)))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,6 +58,14 @@ class Texture:
         sums = lines[line, low] * (1 - share)[..., None] + lines[line, low + 1] * share[..., None]
         area = (rows[1:] - rows[:-1])[:, None] * (columns[:, 1:] - columns[:, :-1])
         return (sums[:, 1:] - sums[:, :-1]) / area[..., None]
+
+
+def summed(texels: NDArray) -> NDArray[np.float64]:
+    """Return the sums over everything above and to the left, `[H + 1, W + 1, ...]`."""
+    sums = np.zeros((texels.shape[0] + 1, texels.shape[1] + 1, *texels.shape[2:]))
+    np.cumsum(texels, axis=0, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+    return sums
 
 
 def _place(edges: NDArray, size: int) -> tuple[NDArray[np.intp], NDArray]:
@@ -109,11 +119,17 @@ def limb(start: ArrayLike, stop: ArrayLike, first: float, last: float) -> NDArra
     return np.stack([start + first * side, start - first * side, stop - last * side, stop + last * side])
 
 
-def fractal(generator: np.random.Generator, shape: tuple[int, int], *, slope: float = 1.0) -> NDArray[np.float64]:
-    """Return noise whose amplitude falls with frequency as `1 / f^slope`, of mean 0 and deviation 1, that tiles."""
-    across = np.fft.rfftfreq(shape[1])
-    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], across)
+def fractal(generator: np.random.Generator, shape: tuple[int, int], *, slope: float) -> NDArray[np.float64]:
+    """Return noise whose amplitude falls with frequency as `1 / f^slope`, a random part of `sheet(slope)`."""
+    rows, columns = ((generator.integers(SHEET) + np.arange(size)) % SHEET for size in shape)
+    return sheet(slope)[np.ix_(rows, columns)]
+
+
+@functools.cache
+def sheet(slope: float) -> NDArray[np.float64]:
+    """Return a square of noise of mean 0 and deviation 1 that tiles, always the same one."""
+    noise = np.random.default_rng(0).standard_normal((SHEET, SHEET))
+    frequency = np.hypot(np.fft.fftfreq(SHEET)[:, None], np.fft.rfftfreq(SHEET))
     frequency[0, 0] = np.inf
-    spectrum = np.fft.rfft2(generator.standard_normal(shape)) / frequency**slope
-    noise = np.fft.irfft2(spectrum, shape)
+    noise = np.fft.irfft2(np.fft.rfft2(noise) / frequency**slope, noise.shape)
     return noise / noise.std()
