@@ -45,6 +45,13 @@ def test_stored_scenes_are_the_made_ones(grey, processes):
             assert_same(stored.scene(i), source.scene(i))
 
 
+@pytest.mark.slow
+def test_processes_that_are_not_forked_make_the_same(monkeypatch):
+    monkeypatch.setattr("ranvier.data.generate.sys.platform", "darwin")
+    stored = generate(MadeScenes(), processes=1)
+    assert_same(stored.scene(5), MadeScenes().scene(5))
+
+
 def test_progress_counts_and_what_is_on_disk_is_not_made_again():
     heard = []
     generate(MadeScenes(), processes=1, progress=lambda done, total: heard.append((done, total)))
@@ -102,8 +109,8 @@ def test_fingerprints(tmp_path):
     file = tmp_path / "source.py"
     file.write_text("a = 1")
     array = np.arange(6)
-    names = [fingerprint("x", str(file), *parts) for parts in ((array,), (array[::2],), (array, 1), (array, "1"))]
+    names = [fingerprint("x", [str(file)], *parts) for parts in ((array,), (array[::2],), (array, 1), (array, "1"))]
     file.write_text("a = 2")
-    names.append(fingerprint("x", str(file), array))
+    names.append(fingerprint("x", [str(file)], array))
     assert len(set(names)) == 5
     assert all(name.startswith("x-") for name in names)

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +33,14 @@ Progress = Callable[[int, int], None]
 """Called with how many scenes are done, and how many there will be."""
 
 
-def fingerprint(name: str, file: str, *parts: object) -> str:
-    """Return a name for `generate` that changes with a source file, with this one, and with all that is passed.
+def fingerprint(name: str, files: Sequence[str], *parts: object) -> str:
+    """Return a name for `generate` that changes with source files, this one among them, and with all that is passed.
 
     Arrays count by their bytes, everything else by its `repr`.
     """
-    digest = hashlib.sha256(Path(file).read_bytes() + Path(__file__).read_bytes())
+    digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, *files)))
     for part in parts:
-        digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else repr(part).encode())
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
     return f"{name}-{digest.hexdigest()[:16]}"
 
 

@@ -4,17 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Places that are tried for a box before it is left out.
-TRIES = 64
+TRIES = 32
 
 
-def arrange(
+def find_places(
     sizes: NDArray[np.int64],
     path: NDArray[np.float64],
     sensor: tuple[int, int],
     *,
     overlap: float,
     generator: np.random.Generator,
-) -> tuple[list[int], NDArray[np.int64]]:
+) -> tuple[list[int], NDArray[np.float64]]:
     """Find places for moving boxes, one after the other, such that no two overlap by more than `overlap` (IoU).
 
     Args:
@@ -23,24 +23,23 @@ def arrange(
         sensor: (width, height), which no box leaves.
 
     Returns:
-        The numbers of the k boxes that found a place, and the left top corners `[k, 2]` of their first places.
+        The numbers of the k boxes that found a place, and their left top corners `[k, moments, 2]`.
     """
     low = np.ceil(-path.min(axis=1)).astype(np.int64)
     high = np.floor(np.array(sensor) - sizes - path.max(axis=1)).astype(np.int64)
     tries = generator.integers(low, high + 1, (TRIES, *sizes.shape)).swapaxes(0, 1)
-    found, corners = [], []
+    found: list[int] = []
+    taken = np.empty((0, *path.shape[1:]))
     for k, corner in enumerate(tries):
         mine = corner[:, None] + path[k]
-        good = np.ones(TRIES, np.bool_)
-        for other, there in zip(found, corners, strict=True):
-            good &= _iou(mine, sizes[k], there + path[other], sizes[other]).max(axis=1) <= overlap
+        good = (_iou(mine[:, None], sizes[k], taken, sizes[found, None]) <= overlap).all(axis=(1, 2))
         if good.any():
             found.append(k)
-            corners.append(corner[good.argmax()])
-    return found, np.stack(corners)
+            taken = np.concatenate([taken, mine[good.argmax()][None]])
+    return found, taken
 
 
 def _iou(corner: NDArray, size: NDArray, other: NDArray, other_size: NDArray) -> NDArray:
-    both = np.minimum(corner + size, other + other_size) - np.maximum(corner, other)
-    shared = np.clip(both, 0, None).prod(axis=-1)
-    return shared / (size.prod() + other_size.prod() - shared)
+    shared = np.maximum(np.minimum(corner + size, other + other_size) - np.maximum(corner, other), 0)
+    both = shared[..., 0] * shared[..., 1]
+    return both / (size.prod() + other_size.prod(axis=-1) - both)

@@ -95,9 +95,9 @@ class Drives:
     @property
     def key(self) -> str:
         """A name that changes with the parameters and with every file that makes the scenes."""
-        files = Path(simulator.__file__), *sorted(Path(street.__file__).parent.glob("*.py"))
+        rendering = sorted(str(path) for path in Path(street.__file__).parent.glob("*.py"))
         parameters = self.sensor, self.steps, self.window_us, self.count, self.seed, self.disparity
-        return fingerprint("drive", __file__, *(path.read_bytes() for path in files), parameters)
+        return fingerprint("drive", [__file__, simulator.__file__, *rendering], parameters)
 
     def __len__(self) -> int:
         return self.count

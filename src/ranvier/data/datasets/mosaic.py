@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ranvier.data.boxes import Boxes
-from ranvier.data.datasets.arrange import arrange
+from ranvier.data.datasets import arrange
 from ranvier.data.datasets.frames import Recordings, Split
 from ranvier.data.events import Events
 from ranvier.data.generate import fingerprint
@@ -129,20 +129,20 @@ class Mosaics:
             )
         self._label = recordings.labels[indices]
         self._offset = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-        self._xy = np.stack([np.concatenate([getattr(part, axis) for part in parts]) for axis in "xy"])
         # Numbers of events that lack their place and their owner.
         self._code = np.concatenate([part.t << _TIME | part.polarity * np.int64(1 << _POLARITY) for part in parts])
-        # Where in its pixel an event lies; were all at one point, enlarged recordings would have empty columns. Odd
+        xy = np.stack([np.concatenate([getattr(part, axis) for part in parts]) for axis in "xy"])
+        # Events lie anywhere in their pixels; were all in the middle, enlarged recordings would have empty columns. Odd
         # multiples of 1/512: what they are added to keeps its whole part, also after rounding.
-        spread = np.random.default_rng(0).integers(0, 256, (2, np.diff(self._offset).max()))
-        self._within = ((spread + 0.5) / 256).astype(np.float32)
+        within = (np.random.default_rng(0).integers(0, 256, xy.shape) + 0.5) / 256
+        self._place = (xy + within).astype(np.float32)
 
     @property
     def key(self) -> str:
-        """Hash of the recordings, the parameters and this file."""
-        recordings = (self._code, self._xy, self._label, self._offset)
+        """Hash of the recordings, the parameters and the source files."""
+        recordings = (self._code, self._place, self._label, self._offset)
         parameters = (self.grade, self.sensor, self.steps, self.window_us, self.count, self.seed, self.augment)
-        return fingerprint("mosaic", __file__, *recordings, parameters)
+        return fingerprint("mosaic", (__file__, arrange.__file__), *recordings, parameters)
 
     def __len__(self) -> int:
         return self.count
@@ -153,26 +153,27 @@ class Mosaics:
         some = min(int(generator.integers(1, MOST + 1)), len(self._label))
         chosen = generator.choice(len(self._label), some, replace=False)
         parts = [slice(self._offset[i], self._offset[i + 1]) for i in chosen]
-        places = [self._place(part, generator) for part in parts]
+        places = [self._changed(self._place[:, part], generator) for part in parts]
         boxes = np.stack([_quantiles(place) for place in places])
         angle, way = generator.uniform(0, 2 * np.pi, some), generator.uniform(0, self.grade.drift, some)
         drift = np.stack([way * np.cos(angle), way * np.sin(angle)], axis=1)
         path = drift[:, None] * np.linspace(0, 1, self.steps + 1)[:, None]
-        found, corners = arrange(boxes[:, 2:], path, self.sensor, overlap=self.grade.overlap, generator=generator)
+        found, corners = arrange.find_places(
+            boxes[:, 2:], path, self.sensor, overlap=self.grade.overlap, generator=generator
+        )
 
         coded = [self._noise(generator)]
         for owner, (k, corner) in enumerate(zip(found, corners, strict=True)):
-            coded.append(self._moved(parts[k], places[k], corner - boxes[k, :2], drift[k]) | owner)
+            coded.append(self._moved(parts[k], places[k], corner[0] - boxes[k, :2], drift[k]) | owner)
         events, owner = self._decode(np.sort(np.concatenate(coded)))
         label = self._label[chosen[found]]
-        ends = corners + path[found, 1:].swapaxes(0, 1)
+        ends = corners[:, 1:].swapaxes(0, 1)
         xywh = np.concatenate([ends, np.broadcast_to(boxes[found, 2:], ends.shape)], axis=2).astype(np.float32)
         at_ends = [Boxes(torch.from_numpy(one), torch.from_numpy(label)) for one in xywh]
         return Scene(events, at_ends, masks(events, owner, label, steps=self.steps, window_us=self.window_us))
 
-    def _place(self, part: slice, generator: np.random.Generator) -> NDArray:
-        """Return where the events of a recording lie before it is moved: `[2, n]`, pixels."""
-        place = self._xy[:, part] + self._within[:, : part.stop - part.start]
+    def _changed(self, place: NDArray, generator: np.random.Generator) -> NDArray:
+        """Return where the events of a recording lie before it is moved, pixels."""
         if not self.augment:
             return place
         zoom = 1 + generator.uniform(-SCALE, SCALE)
