@@ -8,7 +8,7 @@ from ranvier.recipes.model import SpikingEDN
 from ranvier.recipes.recipe import Recipe, Train
 from ranvier.recipes.task import Segment
 
-STREET = ("road", "building", "sky", "tree", "person", "car")
+STREET = ("flat", "background", "object", "nature", "person", "vehicle")
 
 
 def mosaic_spikingedn() -> Recipe:
