@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import allocator, conv_net, gather, lif, mosaic, overhead, representations
+from benchmarks import allocator, conv_net, drive, gather, lif, mosaic, overhead, representations
 from benchmarks.harness import Row, Settings
 
 
@@ -29,6 +29,7 @@ WORKLOADS: dict[str, Workload] = {
     "gather": Workload(gather.run),
     "representations": Workload(representations.run, scaling=False),
     "mosaic": Workload(mosaic.run, scaling=False),
+    "drive": Workload(drive.run, scaling=False),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

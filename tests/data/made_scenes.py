@@ -14,6 +14,7 @@ class MadeScenes:
     """Scene i has 30 i random events in 4 steps of 1 ms and i % 3 boxes; scene 0 has nothing at all."""
 
     classes = ("a", "b")
+    segments = ("background", "a", "b")
     sensor = (8, 6)
 
     def __init__(self, count: int = 7, *, grey: bool = True) -> None:

@@ -1,5 +1,7 @@
 """What is stored is what was made, made once, by any number of processes."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -60,10 +62,33 @@ def test_progress_counts_and_what_is_on_disk_is_not_made_again():
     assert len(list(cache_folder().iterdir())) == 2
 
 
-def test_whoever_changes_a_box_does_not_change_what_is_stored():
+@pytest.mark.parametrize("damage", ["t", "index.json"])
+def test_a_damaged_folder_is_made_again(damage):
+    stored = generate(MadeScenes(), processes=1)
+    path = stored.folder / damage
+    path.write_bytes(path.read_bytes()[:-1])
+    heard = []
+    assert_same(generate(MadeScenes(), processes=1, progress=lambda *now: heard.append(now)).scene(6), stored.scene(6))
+    assert len(heard) == 7
+
+
+def test_other_processes_are_sent_the_place_and_not_the_data():
+    stored = generate(MadeScenes(), processes=1)
+    stored.scene(1)
+    sent = pickle.dumps(stored)
+    assert len(sent) < 1000
+    assert_same(pickle.loads(sent).scene(6), stored.scene(6))
+
+
+def test_scenes_without_a_box():
+    assert_same(generate(MadeScenes(1), processes=1).scene(0), MadeScenes(1).scene(0))
+
+
+def test_whoever_changes_a_scene_does_not_change_what_is_stored():
     stored = generate(MadeScenes(), processes=1)
     stored.scene(2).boxes[-1].xywh.add_(5)
     stored.scene(2).boxes[-1].label.add_(5)
+    stored.scene(2).labels[:] = 7
     assert_same(stored.scene(2), MadeScenes().scene(2))
 
 
@@ -77,7 +102,7 @@ class Broken(MadeScenes):
 def test_an_error_in_a_process_is_the_error_of_the_caller():
     with pytest.raises(ValueError, match="scene 5 is broken"):
         generate(Broken(), processes=2)
-    assert not cache_folder().exists()
+    assert not list(cache_folder().iterdir())
 
 
 def test_fingerprints(tmp_path):

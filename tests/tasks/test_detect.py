@@ -330,3 +330,14 @@ def test_eight_samples_are_learned_by_heart_within_200_iterations(neuron, steps,
             evaluation.add(net.eval()(samples.x), samples)
         reached.append(round(evaluation.result()["map50"], 6))
     assert reached[-1] == 1.0, reached
+
+
+def test_focal_objectness_by_hand() -> None:
+    grid = AnchorGrid.make(8, 16, (8,), ((8, 8),))
+    answer = torch.zeros(1, 2, 1 + 2 + 4)
+    answer[0, :, 0] = torch.tensor([1.2, -0.4])
+    positive = assign([Boxes(torch.tensor([[0.0, 0, 8, 8]]), torch.tensor([1]))], grid)
+    assert positive.anchor.tolist() == [0]
+    p, q = (1 / (1 + math.exp(-z)) for z in (1.2, -0.4))
+    expected = -((1 - p) ** 2) * math.log(p) - 3 * q**2 * math.log(1 - q)
+    assert losses(answer, positive, grid, form="focal")["objectness"].item() == pytest.approx(expected, rel=1e-5)

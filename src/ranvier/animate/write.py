@@ -184,6 +184,7 @@ def _mp4(path: Path, duration_ms: float) -> Iterator[Write]:
             try:
                 process.stdin.write(image.tobytes())
             except BrokenPipeError:
+                process.wait()
                 raise _fault(said) from None
 
         try:
@@ -193,7 +194,8 @@ def _mp4(path: Path, duration_ms: float) -> Iterator[Write]:
                 if process.returncode:
                     raise _fault(said)
         finally:
-            if process is not None and process.poll() is None:
+            # Of a process that has ended this closes what it was fed through.
+            if process is not None:
                 process.kill()
                 process.communicate()
 

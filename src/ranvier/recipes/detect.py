@@ -13,18 +13,21 @@ def mosaic_spikefpn() -> Recipe:
     """Real digits (N-MNIST) side by side, overlapping, drifting, in noise: a narrow SpikeFPN finds and reads them."""
     return Recipe(
         name="mosaic-spikefpn",
-        data=Scenes(name="mosaic", grade="hard", count=6000),
+        data=Scenes(name="mosaic", grade="hard", steps=3, window_us=100_000, bins=5, events_per_bin=850, count=6000),
         model=SpikeFPN(
-            genotype=replace(load("spikefpn"), filters=16, path=(1, 1)),
+            genotype=replace(load("spikefpn"), filters=16, blocks=2, path=(0, 1)),
+            in_channels=5,
             size=(96, 96),
             classes=10,
             scales=1,
             anchors=((16, 16), (16, 24), (24, 24)),
             prior=0.02,
             norm="batch",
+            surrogate="atan",
+            temperature=0.7,
         ),
-        task=Detect(classes=DIGITS, readout="mean"),
-        train=Train(epochs=8, batch_size=8, lr=5e-3, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        task=Detect(classes=DIGITS),
+        train=Train(epochs=10, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 

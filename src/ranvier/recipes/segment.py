@@ -8,21 +8,33 @@ from ranvier.recipes.model import SpikingEDN
 from ranvier.recipes.recipe import Recipe, Train
 from ranvier.recipes.task import Segment
 
-STREET = ("road", "building", "sky", "tree", "person", "car")
+STREET = ("flat", "background", "object", "nature", "person", "vehicle")
 
 
 def mosaic_spikingedn() -> Recipe:
     """Real digits (N-MNIST) side by side, overlapping, drifting, in noise: a narrow SpikingEDN reads every pixel."""
+    found = load("spikingedn")
+    # The published cell has 5x5 kernels, which take nearly three times as long.
+    narrow = tuple((edge, "conv3x3") for edge, _ in found.edges)
     return Recipe(
         name="mosaic-spikingedn",
-        data=Scenes(name="mosaic", grade="hard", target="masks", count=6000),
+        data=Scenes(
+            name="mosaic",
+            grade="hard",
+            target="masks",
+            steps=3,
+            window_us=100_000,
+            bins=5,
+            events_per_bin=850,
+            count=3000,
+        ),
         model=SpikingEDN(
-            genotype=replace(load("spikingedn"), filters=8, path=(0, 1, 1, 0)),
-            event_channels=3,
+            genotype=replace(found, edges=narrow, filters=8, path=(0, 1, 0)),
+            event_channels=5,
             size=(96, 96),
             classes=11,
             stem_channels=16,
-            depth=48,
+            depth=32,
             low_channels=16,
             dilations=(2, 4, 6),
             pool_momentum=0.1,
@@ -30,9 +42,11 @@ def mosaic_spikingedn() -> Recipe:
             resize="nearest",
             stem_threshold=0.3,
             v_threshold=0.3,
+            surrogate="atan",
+            temperature=0.7,
         ),
         task=Segment(ohem_least=4000),
-        train=Train(epochs=6, batch_size=8, lr=5e-3, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        train=Train(epochs=6, batch_size=4, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 

@@ -38,8 +38,9 @@ class Detect(Checked):
     """names of the classes, in the order of the outputs"""
     readout: Literal["last", "mean"] = "last"
     """the answer to a scene: of the last step, or the mean of the raw outputs of all steps"""
-    form: Literal["clean", "compat"] = "clean"
-    """objectness of an anchor without an object: 0, or, as released, half of its overlap with an empty box"""
+    form: Literal["clean", "compat", "focal"] = "clean"
+    """loss of the objectness: squared, of an anchor without an object towards 0 (clean) or, as released, towards half
+    of its overlap with an empty box (compat); or the focal loss, which learns in fewer steps"""
     match_iou: float = 0.5
     """an anchor whose width and height overlap those of a box by more than this is responsible for it"""
     least_score: float = 0.01

@@ -160,37 +160,53 @@ def assign(targets: Sequence[Boxes], grid: AnchorGrid, *, match_iou: float = 0.5
 
 
 def losses(
-    answer: Tensor, positive: Positive, grid: AnchorGrid, *, form: Literal["clean", "compat"] = "clean"
+    answer: Tensor, positive: Positive, grid: AnchorGrid, *, form: Literal["clean", "compat", "focal"] = "clean"
 ) -> dict[str, Tensor]:
     """Return the three parts of the loss of raw answers `[B, A, 1 + K + 4]`: sums over anchors, means over samples.
 
-    With o the objectness of an anchor, g the GIoU of its box and the box that it answers for, and w h the share of the
-    picture that the latter covers:
+    With p the sigmoid of an anchor's objectness, g the GIoU of its box and the box that it answers for, and w h the
+    share of the picture that the latter covers:
 
-        objectness = sum_positive 10 (sigmoid(o) - (g + 1) / 2)^2 + sum_negative 0.1 (sigmoid(o) - e)^2
+        objectness = sum_positive 10 (p - (g + 1) / 2)^2 + sum_negative 0.1 (p - e)^2     clean, compat
+                   = -sum_positive (1 - p)^2 ln p - sum_negative 3 p^2 ln(1 - p)          focal
         class      = sum_positive cross-entropy
         box        = sum_positive (2 - w h) (1 - g)
 
     e is 0, or in the form `compat` the same (g + 1) / 2 for an empty box in the picture's corner, as released.
-    Objectness sends no gradient into g and e.
+    Objectness sends no gradient into g and e. `focal` (alpha 1/4, gamma 2, times 4) learns in fewer steps, with lower
+    scores.
 
     Source:
-        SpikeFPN (Zhang et al., IEEE TCDS 2024), released code.
+        SpikeFPN (Zhang et al., IEEE TCDS 2024), released code; Lin et al., "Focal Loss for Dense Object Detection",
+        ICCV 2017.
     """
     at = positive.lane, positive.anchor
-    objectness, logits, raw = answer[..., 0].sigmoid(), answer[at][:, 1:-4], answer[at][:, -4:]
+    logits, raw = answer[at][:, 1:-4], answer[at][:, -4:]
     overlap = giou(decode(raw, grid[positive.anchor]), positive.xyxy)
-    wanted = torch.zeros_like(objectness)
-    if form == "compat":
-        boxes = decode(answer[..., -4:].detach(), grid)
-        wanted = (giou(boxes, torch.zeros_like(boxes)) + 1) / 2
-    wanted[at] = (overlap.detach() + 1) / 2
-    weight = torch.full_like(objectness, 0.1)
-    weight[at] = 10.0
     share = (positive.xyxy[:, 2:] - positive.xyxy[:, :2]).prod(1) / (grid.height * grid.width)
     parts = {
-        "objectness": (weight * (objectness - wanted) ** 2).sum(),
+        "objectness": _focal(answer, at) if form == "focal" else _squared(answer, at, overlap.detach(), grid, form),
         "class": F.cross_entropy(logits, positive.label, reduction="sum"),
         "box": ((2 - share) * (1 - overlap)).sum(),
     }
     return {name: part / len(answer) for name, part in parts.items()}
+
+
+def _squared(answer: Tensor, at: tuple[Tensor, Tensor], overlap: Tensor, grid: AnchorGrid, form: str) -> Tensor:
+    p = answer[..., 0].sigmoid()
+    wanted = torch.zeros_like(p)
+    if form == "compat":
+        boxes = decode(answer[..., -4:].detach(), grid)
+        wanted = (giou(boxes, torch.zeros_like(boxes)) + 1) / 2
+    wanted[at] = (overlap + 1) / 2
+    weight = torch.full_like(p, 0.1)
+    weight[at] = 10.0
+    return (weight * (p - wanted) ** 2).sum()
+
+
+def _focal(answer: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
+    logit = answer[..., 0]
+    wanted, weight = torch.zeros_like(logit), torch.full_like(logit, 3.0)
+    wanted[at], weight[at] = 1.0, 1.0
+    wrong = (logit.sigmoid() - wanted) ** 2
+    return (weight * wrong * F.binary_cross_entropy_with_logits(logit, wanted, reduction="none")).sum()

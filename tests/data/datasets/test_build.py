@@ -90,6 +90,36 @@ def test_masks_of_mosaics_by_name(made_up_nmnist):
     assert np.array_equal(fixed.events(3).x, first.x)
 
 
+def test_drives_by_name():
+    config = Scenes(name="drive", count=3, sensor=(64, 64), steps=2, window_us=30_000)
+    heard = []
+    train = build(config, "train", progress=lambda done, total: heard.append(done))
+    assert heard == [1, 2, 3]
+    again = build(replace(config, target="masks", frames=True), "train", progress=lambda done, total: heard.append(0))
+    assert heard == [1, 2, 3]
+    assert (train.classes, len(again.classes)) == (("car", "pedestrian"), 6)
+    batch = train.collate([train[i] for i in range(3)])
+    assert batch.x.shape == (2, 3, 3, 64, 64)
+    assert sum(len(boxes.label) for boxes in batch.target) > 3
+    grey, labels = again.collate([again[i] for i in range(3)])[:2]
+    assert grey.shape == (2, 3, 4, 64, 64)
+    assert torch.equal(grey[:, :, 1:], batch.x)
+    assert labels.shape == (2, 3, 64, 64)
+    # One and the same scene, from its left or from its right.
+    train.set_epoch(0)
+    seen = [train.events(1).x]
+    for epoch in range(1, 9):
+        train.set_epoch(epoch)
+        seen.append(train.events(1).x)
+    assert {np.array_equal(x, seen[0]) for x in seen} == {True, False}
+    assert all(np.array_equal(x, seen[0]) or np.array_equal(63 - x, seen[0]) for x in seen)
+
+
+def test_drives_have_no_folder():
+    with pytest.raises(ValueError, match=r"no folder, got root='x': leave --data\.root away"):
+        build(Scenes(name="drive", root="x"), "train")
+
+
 def test_masks_need_steps_of_one_width(made_up_nmnist):
     config = Scenes(name="mosaic", root=str(made_up_nmnist), stacking="sbn")
     x, _ = build(config, "train")[0]

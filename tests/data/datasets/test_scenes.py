@@ -104,6 +104,35 @@ def test_fresh_scenes_go_on_where_the_last_epoch_ended():
     assert torch.equal(fresh[3][0], STACK(fresh.events(3)))
 
 
+def test_scenes_in_a_mirror():
+    plain, mirrored = (SegmentationDataset(MadeScenes(), STACK, frames=True, mirror=seed) for seed in (None, 3))
+    turned = []
+    for epoch in range(6):
+        mirrored.set_epoch(epoch)
+        for i in range(7):
+            (x, labels), (there, seen) = plain[i], mirrored[i]
+            turned.append(not torch.equal(labels, seen))
+            assert torch.equal(there, x.flip(-1) if turned[-1] else x)
+            assert torch.equal(seen, labels.flip(-1) if turned[-1] else labels)
+            assert torch.equal(mirrored[i][1], seen)
+    assert 10 < sum(turned) < 32
+    assert turned[:7] != turned[7:14]
+
+
+def test_boxes_in_a_mirror():
+    scene = MadeScenes().scene(5)
+    mirrored = scene.mirrored()
+    assert mirrored.disparity is None
+    for one, other in zip(scene.boxes, mirrored.boxes, strict=True):
+        left, right = one.xywh[:, 0], one.xywh[:, 0] + one.xywh[:, 2]
+        torch.testing.assert_close(other.xywh[:, 0], 8 - right)
+        torch.testing.assert_close(other.xywh[:, 0] + other.xywh[:, 2], 8 - left)
+        assert torch.equal(other.xywh[:, 1:], one.xywh[:, 1:])
+    twice = mirrored.mirrored()
+    assert np.array_equal(twice.events.x, scene.events.x)
+    assert np.array_equal(twice.grey, scene.grey)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_workers_that_outlive_an_epoch_hear_of_the_next_one():
     samples = DetectionDataset(MadeScenes(), STACK, fresh=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ranvier.data.datasets.batch import Batch, Samples, collate
 from ranvier.data.datasets.digits import make_digits
+from ranvier.data.datasets.drive import Drives
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
 from ranvier.data.datasets.mosaic import Mosaics
 from ranvier.data.datasets.nmnist import read_nmnist
@@ -15,6 +16,7 @@ __all__ = [
     "DATASETS",
     "Batch",
     "DetectionDataset",
+    "Drives",
     "FrameDataset",
     "Mosaics",
     "Recordings",

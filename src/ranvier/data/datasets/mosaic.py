@@ -132,6 +132,7 @@ class Mosaics:
         if sensor[0] < least[0] or sensor[1] < least[1]:
             raise ValueError(f"expected a sensor of at least {least} pixels, got {sensor}: pass a larger --data.sensor")
         self.classes = recordings.classes
+        self.segments = ("background", *recordings.classes)
         self.sensor = sensor
         self.grade = GRADES[grade]
         self.steps = steps

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -65,15 +66,23 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         frames: put the grey frame at the end of each step, from 0 to 1, before its events, as channel 0.
         fresh: take further scenes of the source in every epoch instead of the same; only for sources without an end,
             such as `Mosaics`.
+        mirror: show half of the scenes in a mirror, in each epoch others: a seed for which; `None` shows none.
     """
 
     def __init__(
-        self, source: SceneSource, stack: Callable[[Events], Tensor], *, frames: bool = False, fresh: bool = False
+        self,
+        source: SceneSource,
+        stack: Callable[[Events], Tensor],
+        *,
+        frames: bool = False,
+        fresh: bool = False,
+        mirror: int | None = None,
     ) -> None:
         self.source = source
         self.stack = stack
         self.frames = frames
         self.fresh = fresh
+        self.mirror = mirror
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -81,12 +90,16 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         return len(self.source)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next; with `fresh` it decides which scenes the samples are."""
+        """Say which epoch comes next; it decides which scenes are `fresh`, and which are seen in a `mirror`."""
         self._epoch.fill_(epoch)
 
     def scene(self, i: int) -> Scene:
         """Return the scene behind sample i."""
-        return self.source.scene(i + int(self._epoch) * len(self) if self.fresh else i)
+        epoch = int(self._epoch)
+        scene = self.source.scene(i + epoch * len(self) if self.fresh else i)
+        if self.mirror is None or np.random.default_rng([self.mirror, epoch, i]).random() < 0.5:
+            return scene
+        return scene.mirrored()
 
     def events(self, i: int) -> Events:
         """Return the recording behind sample i."""
@@ -122,7 +135,7 @@ class DetectionDataset(SceneDataset):
 
 
 class SegmentationDataset(SceneDataset):
-    """Scenes and their masks: sample i is `(x [T, C, H, W], labels [T, H, W] uint8)`, 0 where nothing is."""
+    """Scenes and their masks: sample i is `(x [T, C, H, W], labels [T, H, W] uint8)`."""
 
     collate = staticmethod(collate_masks)
 
@@ -133,11 +146,13 @@ class SegmentationDataset(SceneDataset):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels 0, 1, 2, ..."""
-        return ("background", *self.source.classes)
+        return self.source.segments
 
 
-def scene_dataset(source: SceneSource, config: Scenes, *, fresh: bool) -> DetectionDataset | SegmentationDataset:
-    """Return scenes as the data part of a recipe describes them; for `fresh` see `SceneDataset`.
+def scene_dataset(
+    source: SceneSource, config: Scenes, *, fresh: bool = False, mirror: int | None = None
+) -> DetectionDataset | SegmentationDataset:
+    """Return scenes as the data part of a recipe describes them; for `fresh` and `mirror` see `SceneDataset`.
 
     Raises:
         ValueError: masks or frames of steps that have no fixed width.
@@ -155,4 +170,4 @@ def scene_dataset(source: SceneSource, config: Scenes, *, fresh: bool) -> Detect
         events_per_bin=config.events_per_bin,
     )
     kind = DetectionDataset if config.target == "boxes" else SegmentationDataset
-    return kind(source, stack, frames=config.frames, fresh=fresh)
+    return kind(source, stack, frames=config.frames, fresh=fresh, mirror=mirror)
