@@ -1,12 +1,9 @@
-"""The published recipes: networks to the unit, settings of the papers, and a step of training on files in each layout."""
-
-from dataclasses import replace
-from pathlib import Path
+"""The published recipes: networks to the unit, and the settings of the papers."""
 
 import pytest
 import torch
 
-from ranvier import genotype, models
+from ranvier import models
 from ranvier.data.datasets import ddd17, dsec
 from ranvier.data.datasets.prophesee import CLASSES
 from ranvier.recipes import RECIPES, Recipe, load
