@@ -39,8 +39,11 @@ RECIPES = {
     "mosaic-spikefpn": "ranvier.recipes.detect:mosaic_spikefpn",
     "mosaic-plain-spikefpn": "ranvier.recipes.detect:mosaic_plain_spikefpn",
     "mosaic-spikefpn-tiny": "ranvier.recipes.detect:mosaic_spikefpn_tiny",
+    "drive-spikefpn": "ranvier.recipes.detect:drive_spikefpn",
     "mosaic-spikingedn": "ranvier.recipes.segment:mosaic_spikingedn",
     "mosaic-spikingedn-tiny": "ranvier.recipes.segment:mosaic_spikingedn_tiny",
+    "drive-spikingedn": "ranvier.recipes.segment:drive_spikingedn",
+    "drive-spikingedn-frames": "ranvier.recipes.segment:drive_spikingedn_frames",
 }
 """Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ranvier.genotype import load
 from ranvier.recipes.data import Scenes
-from ranvier.recipes.model import SpikeFPN
+from ranvier.recipes.model import ANCHORS, SpikeFPN
 from ranvier.recipes.recipe import Recipe, Train
 from ranvier.recipes.task import DIGITS, Detect
 
@@ -50,17 +50,22 @@ def mosaic_spikefpn_tiny() -> Recipe:
 
 
 def drive_spikefpn() -> Recipe:
-    """Cars and pedestrians of a rendered street before the simulated event camera."""
+    """Cars and pedestrians of a rendered street before the simulated event camera, found on three scales."""
     base = mosaic_spikefpn()
+    # The published anchors, at half the size of the published picture.
+    anchors = tuple((width // 2, height // 2) for width, height in ANCHORS[3])
     return replace(
         base,
         name="drive-spikefpn",
-        data=Scenes(name="drive", sensor=(128, 128), window_us=50_000, bins=3, count=1000),
-        model=SpikeFPN(
-            genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2, 3)),
+        data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
+        model=replace(
+            base.model,
+            genotype=replace(load("spikefpn"), filters=16, blocks=2, path=(0, 1, 2)),
             size=(128, 128),
-            prior=0.02,
-            norm="batch",
+            classes=2,
+            scales=3,
+            anchors=anchors,
         ),
-        task=Detect(readout="mean"),
+        task=replace(base.task, classes=("car", "pedestrian")),
+        train=replace(base.train, epochs=30),
     )

@@ -70,9 +70,10 @@ def drive_spikingedn() -> Recipe:
     return replace(
         base,
         name="drive-spikingedn",
-        data=Scenes(name="drive", target="masks", sensor=(128, 128), window_us=50_000, count=1000),
+        data=Scenes(name="drive", target="masks", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
         model=replace(base.model, size=(128, 128), classes=len(STREET)),
         task=replace(base.task, classes=STREET),
+        train=replace(base.train, epochs=12),
     )
 
 
