@@ -51,11 +51,11 @@ def test_raster_of_silence(ax):
     assert marks(ax) == 0
 
 
-def test_answers_end_in_the_probability_of_the_mean(ax):
-    logits = torch.tensor([[0.0, 1.0], [4.0, 1.0]])
+def test_answers_end_in_the_probability_of_the_last_step(ax):
+    logits = torch.tensor([[0.0, 1.0], [2.0, 1.0]])
     plot.answers(ax, logits, ["a", "b"], step_ms=5)
     assert ax.texts[0].get_text() == "a"
-    assert ax.lines[0].get_ydata()[-1] == pytest.approx(float(logits.mean(0).softmax(0)[0]))
+    assert ax.lines[0].get_ydata()[-1] == pytest.approx(float(logits[1].softmax(0)[0]))
 
 
 def test_curves_draw_each_split(ax):

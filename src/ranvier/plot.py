@@ -76,10 +76,8 @@ def raster(ax: Axes, spikes: Tensor, *, rows: int = 64, step_ms: float = 1.0) ->
 
 
 def answers(ax: Axes, logits: Tensor, classes: Sequence[str], *, step_ms: float = 1.0) -> None:
-    """Draw the running mean of the logits `[T, classes]` as probabilities; the winner stands out."""
-    logits = logits.detach().cpu()
-    mean = logits.cumsum(0) / torch.arange(1, len(logits) + 1)[:, None]
-    probability = torch.softmax(mean, -1).numpy()
+    """Draw logits `[T, classes]` as probabilities; the winner of the last step stands out."""
+    probability = torch.softmax(logits.detach().cpu(), -1).numpy()
     winner = int(probability[-1].argmax())
     t = (np.arange(len(logits)) + 1) * step_ms
     for k in range(probability.shape[1]):

@@ -4,10 +4,10 @@
 |--------------------------|------------------------------------------------------------------------------------------|
 | `config.json`            | the recipe, every setting                                                                |
 | `environment.json`       | versions, machine, threads and kernels of the latest start                               |
-| `metrics.jsonl`          | one line each measurement: epoch, step, split, loss, accuracy, seconds                   |
+| `metrics.jsonl`          | one line each measurement: epoch, step, split, loss, score of the task, seconds          |
 | `checkpoint.safetensors` | the whole state of the training, from which it resumes                                   |
 | `weights.safetensors`    | the weights that were kept                                                               |
-| `result.json`            | accuracy, loss, confusion, firing rates on the held-out recordings; the run is finished  |
+| `result.json`            | scores, loss and firing rates on the held-out recordings; the run is finished            |
 
 A file is replaced in one piece or not at all; only `metrics.jsonl` grows, and a resumed run cuts it at its checkpoint.
 """

@@ -5,14 +5,21 @@ import torch
 from ranvier.data import datasets
 from ranvier.run import Run
 
+# Without gradients, so many batches of the training fit at once, however large a recording is.
+BATCHES = 4
+MOST = 64
 
-def held_out(run: Run, *, count: int = 64) -> datasets.Batch:
+
+def held_out(run: Run, *, count: int | None = None) -> datasets.Batch:
     """Return `count` test recordings of a run (or all, if there are fewer), spread evenly over the set.
+
+    Default: 64, or four times the training's batch if that is smaller.
 
     Raises:
         ValueError: `count` is below 1.
     """
     dataset = datasets.build(run.config.data, "test")
+    count = min(MOST, BATCHES * run.config.train.batch_size) if count is None else count
     return dataset.collate([dataset[i] for i in spread(len(dataset), count)])
 
 

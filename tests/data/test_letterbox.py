@@ -68,6 +68,15 @@ def test_the_inverse_returns_within_a_rounded_pixel(sensor, size):
     assert box.undo(there.xywh.view(-1, 1, 4)).shape == (len(there.label), 1, 4)
 
 
+def test_what_was_found_beyond_the_picture_is_cut_off():
+    # The picture fills rows 27 to 228: above and below nothing was seen.
+    found = torch.tensor([[-4.0, 20, 50, 20], [240, 220, 30, 30], [9, 2, 20, 20]])
+    expected = torch.tensor([[0.0, 0, 46, 13], [240, 193, 16, 9], [9, 0, 20, 0]])
+    torch.testing.assert_close(GEN1.undo(found) * GEN1.ratio, expected, atol=0.3, rtol=0)
+    corner, size = GEN1.undo(found).split(2, -1)
+    assert ((corner + size) <= torch.tensor([304.0, 240.0])).all()
+
+
 def test_a_lit_rectangle_fills_its_box():
     x = torch.zeros(3, 1, 240, 304)
     x[..., 100:140, 100:150] = 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ranvier import Carry, models
 from ranvier.audit import audit
@@ -193,12 +194,20 @@ def test_the_twin_without_spikes_has_the_same_shape_and_no_memory() -> None:
 
 
 def test_the_classifier_of_whole_pictures() -> None:
-    net = models.build(SpikeFPN(in_channels=1, head="logit", genotype=replace(load("spikefpn"), filters=1)))
+    config = SpikeFPN(in_channels=1, head="logit", genotype=replace(load("spikefpn"), filters=1))
+    net = models.build(config)
     assert net.readout.weight.shape == (1, 252)  # type: ignore[union-attr]
     y = net(torch.randn(2, 3, 1, 64, 96))
-    assert y.shape == (2, 3, 1)
-    y.sum().backward()
+    assert y.shape == (2, 3, 2)
+    assert not bool(y[..., 0].any())
+    # Cross-entropy of two logits, the first of which is 0, is the published loss of one.
+    target = torch.tensor([1, 0, 1])
+    loss = cross_entropy(y[-1], target)
+    torch.testing.assert_close(loss, binary_cross_entropy_with_logits(y[-1, :, 1], target.float()))
+    loss.backward()
     assert all(p.grad is not None for p in net.parameters())
+    with pytest.raises(ValueError, match="two classes for head='logit', got 3"):
+        models.build(replace(config, classes=3))
 
 
 def test_a_prior_is_where_objectness_starts() -> None:

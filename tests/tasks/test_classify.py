@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from ranvier.data.datasets import Batch
 from ranvier.recipes import Classify, load
@@ -16,10 +15,12 @@ from ranvier.tasks.tally import Tally
 from ranvier.tasks.task import build
 
 
-def test_the_answer_is_the_mean_over_the_steps_of_each_lane() -> None:
+def test_the_answer_is_the_mean_or_the_last_of_the_steps_of_each_lane() -> None:
     y = torch.tensor([[[1.0, 0.0], [2.0, 0.0]], [[3.0, 0.0], [float("nan"), 9.0]]])
-    answer = classify.logits(y, torch.tensor([2, 1]))
-    assert answer.tolist() == [[2.0, 0.0], [2.0, 0.0]]
+    lanes = Batch(torch.zeros(2, 2, 1), torch.tensor([0, 0]), torch.tensor([2, 1]))
+    answers = {name: classify.Classification(Classify(readout=name)).answer(y, lanes) for name in ("mean", "last")}
+    assert answers["mean"].tolist() == [[2.0, 0.0], [2.0, 0.0]]
+    assert answers["last"].tolist() == [[3.0, 0.0], [2.0, 0.0]]
 
 
 def batch(target: torch.Tensor) -> Batch:
@@ -31,13 +32,6 @@ def test_loss_of_a_uniform_answer_is_the_log_of_the_classes() -> None:
     loss, means = task.loss(torch.zeros(1, 3, 10), batch(torch.tensor([0, 4, 9])))
     assert loss.item() == pytest.approx(math.log(10))
     assert means == {"accuracy": pytest.approx(1 / 3)}
-
-
-def test_one_output_is_the_logit_of_the_second_class() -> None:
-    z, target = torch.tensor([[[0.3], [-1.2]]]), torch.tensor([1, 0])
-    loss, means = classify.Classification(Classify(classes=("background", "car"))).loss(z, batch(target))
-    torch.testing.assert_close(loss, F.binary_cross_entropy_with_logits(z[0, :, 0], target.float()))
-    assert means == {"accuracy": 1.0}
 
 
 def test_tally_weighs_batches_by_their_size() -> None:

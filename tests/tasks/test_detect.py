@@ -12,6 +12,8 @@ from torch import Tensor
 from ranvier import genotype, models
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets import Batch
+from ranvier.data.datasets.batch import Original
+from ranvier.data.letterbox import Letterbox
 from ranvier.layers.anchors import AnchorGrid
 from ranvier.recipes import Detect, SpikeFPN
 from ranvier.tasks.detect import Detection, Positive, assign, detection, losses
@@ -259,6 +261,26 @@ def test_small_boxes_are_left_out_beside_the_full_figure(least_side: float) -> N
     narrow_counts = least_side < 9
     assert result["map50_filtered"] == pytest.approx(0.5 if narrow_counts else 1.0)
     assert result["boxes_filtered"] == 1 + narrow_counts
+
+
+def test_letterboxed_pictures_are_judged_in_pixels_of_the_sensor() -> None:
+    """Boxes of Gen1, which has 304x240 pixels: learned at 256x256 and rounded, judged as they were."""
+    box = Letterbox(sensor=(304, 240), size=(256, 256))
+    original = [boxes((0, 120.3, 120.7, 50.6, 41.2)), boxes((1, 40.3, 60.4, 12.4, 14.6), (0, 200, 100, 36, 28.6))]
+    learned = [box.boxes(there) for there in original]
+    seen = batch(learned, GRID)._replace(original=Original((304, 240), original, [500_000, 500_001]))
+    result = {}
+    for filter_small in (False, True):
+        evaluation = task(GRID, least_score=0.3, filter_small=filter_small).evaluation()
+        evaluation.add(saying(learned, GRID, 2)[None], seen)
+        result[filter_small] = evaluation.result()
+    # What was rounded is not quite what was there.
+    assert result[False]["map50"] == pytest.approx(1.0)
+    assert 0.7 < result[False]["map"] < 1.0
+    assert (result[False]["boxes"], result[False]["map50_at_0.01"]) == (3, pytest.approx(1.0))
+    # The first picture is not later than half a second, and the pedestrian is too small.
+    assert (result[True]["boxes"], result[True]["boxes_filtered"]) == (3, 1)
+    assert result[True]["map50_filtered"] == pytest.approx(1.0)
 
 
 def test_the_loss_of_an_evaluation_weighs_batches_by_their_samples() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from ranvier.cli.options import RunFolder, Threads, call, console, print_json, use_threads
+from ranvier.cli.options import Number, RunFolder, Threads, call, console, print_json, use_threads
 from ranvier.cli.show import facts
 from ranvier.quantity import energy, memory, seconds
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ranvier.audit import Audit, Latency
 
 
-def audit(run: RunFolder, *, samples: int = 32, threads: Threads = 1, json: bool = False) -> None:
+def audit(run: RunFolder, *, samples: Number = None, threads: Threads = 1, json: bool = False) -> None:
     """Count what a run costs: operations, firing rates, energy, memory, and the latency of a step.
 
     Args:
         run: the folder of the run.
-        samples: held-out recordings over which firing rates are measured.
+        samples: held-out recordings over which firing rates are measured; default: four batches, at most 64.
         threads: torch threads.
         json: one line of JSON for a script.
     """

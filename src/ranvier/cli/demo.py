@@ -77,7 +77,7 @@ def _write_recording(folder: Path) -> tuple[Path, str]:
     finished = open_run(folder)
     dataset = datasets.build(finished.config.data, "test")
     batch = held_out(finished, count=LOOKED_AT)
-    hardest = look(finished.net(), batch.x, batch.target).hardest()
+    hardest = look(finished, finished.net(), batch).hardest()
     path = folder / "recording.npz"
     write_npz(path, dataset.events(spread(len(dataset), LOOKED_AT)[hardest]))
     return path, finished.config.task.classes[int(batch.target[hardest])]

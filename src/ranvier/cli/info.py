@@ -149,9 +149,10 @@ def _about_run(folder: Path, *, json: bool) -> None:
     from ranvier.run import RESULT, open_run
 
     run = open_run(folder)
+    task = run.config.task
     done = (folder / RESULT).exists()
     measured = run.metrics
-    accuracies = [line["accuracy"] for line in measured if line["split"] != "train"]
+    scores = [line[task.metric] for line in measured if line["split"] != "train"]
     if json:
         print_json(
             {
@@ -168,10 +169,10 @@ def _about_run(folder: Path, *, json: bool) -> None:
         "run": str(folder),
         "recipe": run.config.name,
         "trained": f"{measured[-1]['epoch'] + 1 if measured else 0} of {run.config.train.epochs} epochs",
-        "accuracy": f"{100 * run.result['accuracy']:.1f} % held out"
+        task.metric_name: f"{100 * run.result[task.metric]:.1f} % held out"
         if done
         else "not finished: continue with --resume",
-        "best so far": f"{100 * max(accuracies):.1f} % on the validation split" if accuracies else "",
+        "best so far": f"{100 * max(scores):.1f} % on the validation split" if scores else "",
         "expected": f"{100 * expected.value:.1f} % ({expected.source})" if expected else "nothing stated",
         "data": f"{run.config.data.name}, {run.config.data.steps} steps of {run.config.data.window_us / 1000:g} ms",
         "model": run.config.model.name,

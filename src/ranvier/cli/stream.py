@@ -87,12 +87,13 @@ def stream(
         events, recipe, pace, steps=steps or None, chunk=chunk, multiple=_multiple(net), policy=policy, speed=speed
     )
     answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
+    readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
     out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
     with ExitStack() as closing, torch.inference_mode():
         _warm(net, recipe, events.sensor, chunk, device)
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
         status = None if json else closing.enter_context(out.status("streaming"))
-        for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout="mean" if classifies else "last"):
+        for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
             latencies.append(step.latency_s)
             found = answers.take(step)
             if show is not None:

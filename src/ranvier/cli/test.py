@@ -51,7 +51,8 @@ def _confused(found: dict[str, Any]) -> Iterator[str]:
 
 def _boxes(found: dict[str, Any]) -> Iterator[str]:
     yield f"mAP {100 * found['map']:.1f} %, mAP75 {100 * found['map75']:.1f} %, {found['boxes']:,} boxes"
-    yield f"answers with a score of 0.3 or more: mAP50 {100 * found['map50_at_0.3']:.1f} %"
+    for score in (key.removeprefix("map50_at_") for key in found if key.startswith("map50_at_")):
+        yield f"answers with a score of {score} or more: mAP50 {100 * found[f'map50_at_{score}']:.1f} %"
     if "map50_filtered" in found:
         map50, map = found["map50_filtered"], found["map_filtered"]
         yield f"as Prophesee counts: mAP50 {100 * map50:.1f} %, mAP {100 * map:.1f} %"

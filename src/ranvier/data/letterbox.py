@@ -74,6 +74,8 @@ class Letterbox:
         return Boxes(xywh[keep], boxes.label[keep])
 
     def undo(self, xywh: Tensor) -> Tensor:
-        """Return boxes `[..., 4]` that were found in the result in pixels of the sensor, not rounded."""
-        left, top = self.corner
-        return (xywh - xywh.new_tensor([left, top, 0, 0])) / self.ratio
+        """Return boxes `[..., 4]` found in the result in pixels of the sensor, not rounded, and cut at its edge."""
+        corner, size = xywh.split(2, -1)
+        corner = (corner - xywh.new_tensor(self.corner)) / self.ratio
+        ends = torch.stack([corner, corner + size / self.ratio]).clamp(min=0).minimum(xywh.new_tensor(self.sensor))
+        return torch.cat([ends[0], ends[1] - ends[0]], -1)

@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from ranvier.carry import Carry, Temporal
 from ranvier.layers import conv_block, fold_time
@@ -22,10 +22,11 @@ STEM_STRIDE = 4
 
 
 def spikefpn(config: SpikeFPN) -> "Detector | Classifier":
-    """Return the network that a recipe describes: boxes at every anchor, or one logit for the whole picture.
+    """Return the network that a recipe describes: boxes at every anchor, or one of two classes for the whole picture.
 
     Raises:
-        ValueError: more scales than levels, anchors that cannot be shared out, a size or a prior that is impossible.
+        ValueError: more scales than levels, anchors that cannot be shared out, a size, a prior or a number of classes
+            that is impossible.
     """
     return Detector(config) if config.head == "boxes" else Classifier(config)
 
@@ -58,17 +59,21 @@ class Detector(Temporal):
 
 
 class Classifier(Temporal):
-    """One logit a step for the whole picture, as published for N-CARS: the detector's answers, pooled to 2 x 2 each."""
+    """Tells two kinds of pictures apart, as published for N-CARS: the detector's answers, pooled to 2 x 2 each, and one
+    linear logit of the second class against 0 for the first.
+    """
 
     def __init__(self, config: SpikeFPN) -> None:
         super().__init__()
+        if config.classes != 2:
+            raise ValueError(f"expected two classes for head='logit', got {config.classes}")
         self.maps = AnswerMaps(config)
         self.readout = nn.Linear(4 * config.scales * self.maps.channels, 1)
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
-        """Return `[T, B, 1]` for a picture `[T, B, C, H, W]`."""
+        """Return `[T, B, 2]` for a picture `[T, B, C, H, W]`."""
         pooled = [adaptive_avg_pool2d(answers.flatten(0, 1), 2).flatten(1) for answers in self.maps(x, carry)]
-        return self.readout(torch.cat(pooled, 1)).unflatten(0, x.shape[:2])
+        return pad(self.readout(torch.cat(pooled, 1)), (1, 0)).unflatten(0, x.shape[:2])
 
 
 class AnswerMaps(Temporal):

@@ -44,6 +44,14 @@ RECIPES = {
     "mosaic-spikingedn-tiny": "ranvier.recipes.segment:mosaic_spikingedn_tiny",
     "drive-spikingedn": "ranvier.recipes.segment:drive_spikingedn",
     "drive-spikingedn-frames": "ranvier.recipes.segment:drive_spikingedn_frames",
+    "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
+    "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
+    "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",
+    "ncars-spikefpn": "ranvier.recipes.published:ncars_spikefpn",
+    "ddd17-spikingedn": "ranvier.recipes.published:ddd17_spikingedn",
+    "ddd17-spikingedn-frames": "ranvier.recipes.published:ddd17_spikingedn_frames",
+    "dsec-spikingedn": "ranvier.recipes.published:dsec_spikingedn",
+    "dsec-spikingedn-frames": "ranvier.recipes.published:dsec_spikingedn_frames",
 }
 """Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
 

@@ -81,6 +81,8 @@ class DDD17(Checked):
     """consecutive masks of a clip, one a time step; the burn-in of the task is among them"""
     stride: int = 3
     """masks from the start of a clip to that of the next: steps less burn-in judges each mask once"""
+    held_out_steps: int = 0
+    """masks of a clip of `val` and `test`, which overlap as in training; 0: `steps`"""
     window_us: int = 50_000
     """width of a time step in microseconds: the events before its mask"""
     stacking: Literal["sums", "sbt"] = "sums"

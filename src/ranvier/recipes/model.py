@@ -58,7 +58,7 @@ class SpikeFPN(Checked):
     anchors: tuple[tuple[int, int], ...] = ()
     """width and height of each anchor in pixels, small first, equally many a scale; default: the published ones"""
     head: Literal["boxes", "logit"] = "boxes"
-    """what is answered: a box at every anchor, or one logit for the whole picture (N-CARS)"""
+    """what is answered: a box at every anchor, or which of two classes the whole picture has, by one logit (N-CARS)"""
     prior: float = 0.5
     """objectness of every anchor before training; published: about a half"""
     neuron: Literal["lif", "relu"] = "lif"

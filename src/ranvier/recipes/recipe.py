@@ -33,6 +33,8 @@ class Train(Checked):
     """adamw: decoupled, of weight matrices and kernels alone; amsgrad: added to every gradient"""
     warmup: float = 0.1
     """share of all steps in which the learning rate rises"""
+    warmup_steps: int = 0
+    """number of those steps; 0: the share decides"""
     rise: Literal["linear", "quartic", "geometric"] = "linear"
     """curve of the warm-up"""
     schedule: Literal["cosine", "constant", "poly"] = "cosine"

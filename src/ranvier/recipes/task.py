@@ -12,7 +12,7 @@ DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 @dataclass(frozen=True)
 class Classify(Checked):
-    """Cross-entropy of the logits' mean over time; accuracy and confusion."""
+    """Cross-entropy of the logits; accuracy and confusion."""
 
     metric: ClassVar[str] = "accuracy"
     metric_name: ClassVar[str] = "accuracy"
@@ -20,6 +20,8 @@ class Classify(Checked):
     """the task in `ranvier.tasks`"""
     classes: tuple[str, ...] = DIGITS
     """names of the classes, in the order of the outputs"""
+    readout: Literal["last", "mean"] = "mean"
+    """the answer to a recording: the logits of its last step, or the mean of those of all steps"""
     label_smoothing: float = 0.0
     """probability mass that the target spreads over all classes"""
 

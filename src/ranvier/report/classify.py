@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ranvier import plot
 from ranvier.data.datasets import Batch
+from ranvier.layers import READOUTS
 from ranvier.record import record
 from ranvier.report import page
 from ranvier.report.figures import picture, step_by_step, svg
@@ -21,7 +23,7 @@ MISTAKES = 2
 def sections(run: Run, net: nn.Module, batch: Batch) -> list[str]:
     """Return the sections in the order in which they are read."""
     result, step_ms = run.result, run.config.data.window_us / 1000
-    samples, classes = look(net, batch.x, batch.target), result["classes"]
+    samples, classes = look(run, net, batch), result["classes"]
     return [
         recordings(samples, classes),
         one_recording(samples, classes, step_ms),
@@ -36,20 +38,20 @@ def note(result: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Samples:
-    """Recordings and answers.
+    """Recordings and the answers to what was seen of them so far.
 
-    Shapes: `x` `[T, B, C, H, W]`, `labels` `[B]`, `logits` `[T, B, classes]`, `spikes` of each layer `[T, B, ...]`.
+    Shapes: `x` `[T, B, C, H, W]`, `labels` `[B]`, `answers` `[T, B, classes]`, `spikes` of each layer `[T, B, ...]`.
     """
 
     x: Tensor
     labels: Tensor
-    logits: Tensor
+    answers: Tensor
     spikes: dict[str, Tensor]
 
     @property
     def predicted(self) -> Tensor:
-        """The class of each recording by the mean of its logits."""
-        return self.logits.mean(0).argmax(-1)
+        """The class of each recording."""
+        return self.answers[-1].argmax(-1)
 
     def to_show(self) -> list[int]:
         """Return right answers of different classes, then up to two mistakes."""
@@ -66,14 +68,16 @@ class Samples:
         right = (self.predicted == self.labels).nonzero().flatten()
         if not len(right):
             return 0
-        clear = self.logits[0, right].softmax(-1).gather(1, self.labels[right, None])
+        clear = self.answers[0, right].softmax(-1).gather(1, self.labels[right, None])
         return int(right[int(clear.argmin())])
 
 
-def look(net: nn.Module, x: Tensor, labels: Tensor) -> Samples:
-    """Run `net` once on recordings `x` `[T, B, C, H, W]` and keep what every layer said."""
-    logits, spikes = record(net, x)
-    return Samples(x, labels, logits, spikes)
+def look(run: Run, net: nn.Module, batch: Batch) -> Samples:
+    """Run the network of a run once on the recordings of a batch and keep what every layer said."""
+    logits, spikes = record(net, batch.x)
+    read = READOUTS[run.config.task.readout]  # type: ignore[union-attr]
+    answers = torch.stack([read(logits[:seen]) for seen in range(1, len(logits) + 1)])
+    return Samples(batch.x, batch.target, answers, spikes)
 
 
 def busiest(x: Tensor) -> Tensor:
@@ -111,7 +115,7 @@ def one_recording(samples: Samples, classes: Sequence[str], step_ms: float) -> s
         "What the network said",
         f"One recording of {classes[int(samples.labels[i])]}, from left to right in time: the events of each step, the "
         "spikes of a few neurons of each layer, and the probability of each class by what was seen so far.",
-        page.card(step_by_step(samples.x[:, i], spikes, samples.logits[:, i], classes, step_ms=step_ms)),
+        page.card(step_by_step(samples.x[:, i], spikes, samples.answers[:, i], classes, step_ms=step_ms)),
     )
 
 

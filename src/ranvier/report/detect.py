@@ -77,6 +77,7 @@ def precision(result: Mapping[str, Any]) -> str:
         "map": "mean over overlaps from 0.5 to 0.95 (mAP)",
         "map75": "boxes that overlap by three quarters (mAP75)",
         "map50_any": "mAP50 if the class did not matter",
+        "map50_at_0.01": "mAP50 of answers with a score of 0.01 or more",
         "map50_at_0.3": "mAP50 of answers with a score of 0.3 or more",
         "map50_filtered": "mAP50 of the boxes that Prophesee's protocol counts",
         "map_filtered": "mAP of the boxes that Prophesee's protocol counts",

@@ -20,8 +20,8 @@ TASKS = {"classify": "ranvier.report.classify", "detect": "ranvier.report.detect
 def write_report(run: Run) -> Path:
     """Write one self-contained HTML file about a finished run and return its path.
 
-    It runs the network on up to 64 held-out recordings for the pictures and the audit; all scores are those of
-    `result.json`.
+    It runs the network on some held-out recordings (`ranvier.samples`) for the pictures and the audit; all scores are
+    those of `result.json`.
 
     Raises:
         FileNotFoundError: the run is not finished.

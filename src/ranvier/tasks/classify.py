@@ -1,4 +1,4 @@
-"""Classification: the mean of the logits over time is the answer."""
+"""Classification: the logits of all steps, or of the last one, are the answer."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ranvier.data.datasets import Batch
-from ranvier.layers import mean_over_time
+from ranvier.layers import READOUTS
 from ranvier.recipes import Classify
 
 
@@ -17,14 +17,18 @@ def classification(config: Classify, net: nn.Module) -> "Classification":
 
 
 class Classification:
-    """Cross-entropy of the logits' mean over the steps of each lane; accuracy and confusion."""
+    """Cross-entropy of what is read out of the logits of each lane; accuracy and confusion."""
 
     def __init__(self, config: Classify) -> None:
         self.config = config
 
+    def answer(self, output: Tensor, batch: Batch) -> Tensor:
+        """Return one answer `[B, K]` for the outputs of all steps `[T, B, K]`: their mean, or that of the last step."""
+        return READOUTS[self.config.readout](output.float(), batch.lengths.to(output.device))
+
     def loss(self, output: Tensor, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the mean cross-entropy of outputs `[T, B, K]` and classes `[B]`, and the accuracy."""
-        answer = logits(output, batch.lengths)
+        answer = self.answer(output, batch)
         target = batch.target.to(answer.device)
         loss = F.cross_entropy(answer, target, label_smoothing=self.config.label_smoothing)
         return loss, {"accuracy": float((answer.argmax(1) == target).double().mean())}
@@ -46,7 +50,7 @@ class ClassificationResult:
     def add(self, output: Tensor, batch: Batch) -> None:
         """Count one batch of outputs `[T, B, K]`."""
         self.loss += float(self.task.loss(output, batch)[0]) * len(batch.target)
-        self.confusion += confusion(logits(output, batch.lengths).cpu(), batch.target.cpu(), len(self.classes))
+        self.confusion += confusion(self.task.answer(output, batch).cpu(), batch.target.cpu(), len(self.classes))
 
     def result(self) -> dict[str, Any]:
         """Return `accuracy`, `loss`, `confusion` (rows: what it is, columns: what it was taken for) and `classes`."""
@@ -57,15 +61,6 @@ class ClassificationResult:
             "confusion": self.confusion.tolist(),
             "classes": list(self.classes),
         }
-
-
-def logits(y: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return one answer `[B, K]` for the outputs of all steps `[T, B, K]`: their mean over the steps of each lane.
-
-    A single output is the logit of the second of two classes, against 0 for the first.
-    """
-    answer = mean_over_time(y.float(), None if lengths is None else lengths.to(y.device))
-    return F.pad(answer, (1, 0)) if answer.shape[1] == 1 else answer
 
 
 def confusion(answers: Tensor, targets: Tensor, classes: int) -> Tensor:

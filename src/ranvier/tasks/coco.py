@@ -63,7 +63,7 @@ def prophesee(
 
     A box counts if neither its diagonal nor a side is below the limit in pixels. The limits are those of Gen1; for the
     1-megapixel sensor they are 60 and 20. `times_us` says when each image is, from the start of its recording; without
-    it no image is too early.
+    it no image is too early. One version of the toolbox says 0.5 s and skips 0.1 s, from the first label on.
 
     Source:
         Perot et al. 2020, "Learning to Detect Objects with a 1 Megapixel Event Camera", and its evaluation code.

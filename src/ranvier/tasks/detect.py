@@ -9,14 +9,15 @@ from torch import Tensor
 
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets import Batch
+from ranvier.data.letterbox import Letterbox
 from ranvier.layers import READOUTS
 from ranvier.layers.anchors import AnchorGrid, Detections, decode, detect
 from ranvier.layers.boxes import giou, xywh_to_xyxy
 from ranvier.recipes import Detect
 from ranvier.tasks.coco import average_precision, prophesee, stronger
 
-# The threshold of the released evaluation: it cuts off the tail of weak answers, which lowers the figures.
-RELEASED_SCORE = 0.3
+# Figures at both are given: the second is that of the released evaluation, which cuts off the tail of weak answers.
+SCORES = (0.01, 0.3)
 
 
 class Detector(Protocol):
@@ -65,37 +66,55 @@ class Detection:
 
 
 class DetectionResult:
-    """Gathers boxes and answers; the pictures themselves are let go."""
+    """Gathers boxes and answers; the pictures themselves are let go.
+
+    Letterboxed pictures are judged in pixels of the sensor, by the boxes of the batch's `original`.
+    """
 
     def __init__(self, task: Detection) -> None:
         self.task = task
         self.truth: list[Boxes] = []
         self.found: list[Detections] = []
+        self.times_us: list[int] = []
         self.loss = 0.0
 
     def add(self, output: Tensor, batch: Batch) -> None:
         """Take the answers to one batch; each sample is an image of its own."""
-        config = self.task.config
+        config, (height, width) = self.task.config, batch.x.shape[-2:]
         self.loss += float(self.task.loss(output, batch)[0]) * len(batch.target)
-        answer, grid = self.task.answer(output, batch), self.task.grid(*batch.x.shape[-2:])
-        found = detect(answer, grid, score=min(config.least_score, RELEASED_SCORE), nms_iou=config.nms_iou)
+        answer, grid = self.task.answer(output, batch), self.task.grid(height, width)
+        found = detect(answer, grid, score=min(config.least_score, *SCORES), nms_iou=config.nms_iou)
+        truth = batch.target
+        if batch.original is not None:
+            undo = Letterbox(sensor=batch.original.sensor, size=(height, width)).undo
+            found = [one._replace(xywh=undo(one.xywh)) for one in found]
+            truth = batch.original.boxes
+            self.times_us += batch.original.t_us
         self.found += [Detections(*(column.cpu() for column in one)) for one in found]
-        self.truth += [Boxes(*(column.cpu() for column in one)) for one in batch.target]
+        self.truth += [Boxes(*(column.cpu() for column in one)) for one in truth]
 
     def result(self) -> dict[str, Any]:
-        """Return what `average_precision` does and `loss`.
+        """Return what `average_precision` does for the answers from `least_score` on, and `loss`.
 
-        `map50_at_0.3` and `map_at_0.3` leave out answers below the released threshold; with `filter_small` there are
-        `map50_filtered`, `map_filtered` and `boxes_filtered` of what Prophesee's protocol counts.
+        `map50_at_0.3` and `map_at_0.3` are those of answers from 0.3 on, and so for each of `SCORES` that is not
+        `least_score`; with `filter_small` there are `map50_filtered`, `map_filtered` and `boxes_filtered` of what
+        Prophesee's protocol counts.
         """
         config = self.task.config
         found = [stronger(one, config.least_score) for one in self.found]
-        released = [stronger(one, RELEASED_SCORE) for one in self.found]
         result = average_precision(self.truth, found, config.classes) | {"loss": self.loss / len(self.truth)}
-        at_released = average_precision(self.truth, released, config.classes)
-        result |= {f"{name}_at_{RELEASED_SCORE}": at_released[name] for name in ("map50", "map")}
+        for score in SCORES:
+            if score != config.least_score:
+                other = average_precision(self.truth, [stronger(one, score) for one in self.found], config.classes)
+                result |= {f"{name}_at_{score}": other[name] for name in ("map50", "map")}
         if config.filter_small:
-            counted = prophesee(self.truth, found, diagonal=config.least_diagonal, side=config.least_side)
+            counted = prophesee(
+                self.truth,
+                found,
+                diagonal=config.least_diagonal,
+                side=config.least_side,
+                times_us=self.times_us or None,
+            )
             filtered = average_precision(*counted, config.classes)
             result |= {f"{name}_filtered": filtered[name] for name in ("map50", "map", "boxes")}
         return result

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from ranvier.data import datasets
 from ranvier.layers import mean_over_time
@@ -19,7 +20,7 @@ Split = Literal["train", "val", "test"]
 
 
 def evaluate(
-    run: str | Path, *, split: Split = "test", device: str = "cpu", threads: int | None = None, batch_size: int = 50
+    run: str | Path, *, split: Split = "test", device: str = "cpu", threads: int | None = None
 ) -> dict[str, Any]:
     """Measure the weights that a run kept.
 
@@ -33,15 +34,15 @@ def evaluate(
     if threads is not None:
         torch.set_num_threads(threads)
     opened = open_run(run)
-    batches = held_out(opened.config, split, batch_size=batch_size)
+    batches = held_out(opened.config, split)
     net = opened.net().to(device)
     return measure(net, batches, build(opened.config, net), device=device)
 
 
-def held_out(recipe: Recipe, split: Split, *, batch_size: int = 50) -> Iterable[datasets.Batch]:
-    """Return the batches of a split in fixed order."""
+def held_out(recipe: Recipe, split: Split) -> Iterable[datasets.Batch]:
+    """Return the batches of a split in fixed order, as large as in training: what fits there fits here."""
     dataset = datasets.build(recipe.data, split)
-    return torch.utils.data.DataLoader(dataset, batch_size=batch_size, collate_fn=dataset.collate)  # type: ignore[arg-type]
+    return DataLoader(dataset, batch_size=recipe.train.batch_size, collate_fn=dataset.collate)  # type: ignore[arg-type]
 
 
 def measure(

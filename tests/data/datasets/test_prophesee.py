@@ -73,7 +73,8 @@ def test_a_sample_is_what_the_definition_says(tmp_path):
         for row in range(202):
             for column in range(256):
                 expected[:, :, 27 + row, column] = np.sign(sums[:, :, row * 240 // 202, column * 304 // 256])
-        x, boxes = samples[i]
+        x, (boxes, _, t_us) = samples[i]
+        assert t_us == label
         assert x.dtype == torch.float32
         assert np.array_equal(x.numpy(), expected)
         assert set(x.unique().tolist()) <= {-1, 0, 1}
@@ -110,7 +111,7 @@ def test_labels_at_the_ends_of_a_32_bit_clock(label, tmp_path):
 def test_labels_without_events_before_them_have_empty_samples(tmp_path):
     samples = one(tmp_path, event(900_000), [(10, *CAR, 0), (2_000_000, *CAR, 1)])
     for i in range(2):
-        x, boxes = samples[i]
+        x, (boxes, *_) = samples[i]
         assert x.count_nonzero() == 0
         assert boxes.label.tolist() == [i]
 
@@ -143,11 +144,10 @@ def test_boxes_are_cut_letterboxed_and_kept_as_they_were(tmp_path):
         (500_000, 40, 40, 0.5, 20, 1),
     ]
     samples = one(tmp_path, some_events(), labels)
-    _, boxes = samples[0]
+    _, (boxes, original, t_us) = samples[0]
     assert boxes.xywh.tolist() == [[84, 111, 42, 34], [0, 44, 16, 34], [244, 195, 12, 34]]
     assert boxes.label.tolist() == [0, 1, 1]
-    original, t = samples.original(0)
-    assert t == 500_000
+    assert t_us == 500_000
     expected = [[*CAR], [0, 20.25, 19.5, 40], [290, 200, 14, 40], [40, 40, 0.5, 20]]
     assert original.xywh.tolist() == expected
     assert original.label.tolist() == [0, 1, 1, 1]
@@ -158,10 +158,11 @@ def test_a_moment_without_boxes_is_a_sample(tmp_path):
     labels = [(400_000, 400, 10, 20, 20, 0), (500_000, *CAR, 1)]
     samples = one(tmp_path, some_events(), labels, classes=("car",))
     assert samples.t.tolist() == [400_000, 500_000]
-    for x, boxes in samples:
+    for x, (boxes, original, _) in samples:
         assert x.count_nonzero() > 0
         assert (boxes.xywh.shape, boxes.label.shape) == ((0, 4), (0,))
-    x, boxes = samples.window(samples.recordings[0], 456_789)
+        assert (original.xywh.shape, original.label.shape) == ((0, 4), (0,))
+    x, (boxes, *_) = samples.window(samples.recordings[0], 456_789)
     assert x.count_nonzero() > 0
     assert len(boxes.label) == 0
 
@@ -174,6 +175,9 @@ def test_batches_and_copies_for_workers(tmp_path):
     assert batch.lengths.tolist() == [3] * 4
     assert [type(boxes) for boxes in batch.target] == [Boxes] * 4
     assert [boxes.label.tolist() for boxes in batch.target] == [[0], [1], [0], [1]]
+    sensor, original, t_us = batch.original
+    assert (sensor, t_us) == ((304, 240), [0, 100_000, 200_000, 300_000])
+    assert [boxes.xywh.tolist() for boxes in original] == [[[*CAR]]] * 4
     assert torch.equal(batch.x[:, 3], samples[3][0])
 
 
@@ -199,7 +203,7 @@ def test_archives_side_by_side_and_recordings_without_labels(tmp_path):
     record(tmp_path / "trainfilelist01" / "train" / "c", event(5), [])
     samples = read(tmp_path)
     assert samples.t.tolist() == [5, 7, 6]
-    assert [len(samples.original(i)[0].label) for i in range(3)] == [1, 2, 1]
+    assert [len(original.label) for _, (_, original, _) in samples] == [1, 2, 1]
 
 
 def test_1_megapixel_and_its_customary_classes(tmp_path):
@@ -208,12 +212,12 @@ def test_1_megapixel_and_its_customary_classes(tmp_path):
     events = some_events(200, first=400_000, span=100_000, sensor=(1_400, 800))
     record(tmp_path / "train" / "moorea_2019-02-18_000", events, labels, spelling="1mpx")
     samples = read(tmp_path, name="1mpx", classes=("pedestrian", "two wheeler", "car"))
-    x, boxes = samples[0]
+    x, (boxes, *_) = samples[0]
     assert x.shape == (3, 3, 256, 256)
     assert boxes.xywh.tolist() == [[0, 116, 18, 12], [20, 116, 18, 12], [40, 116, 18, 12]]
     assert (boxes.label.tolist(), samples.classes) == ([0, 1, 2], ("pedestrian", "two wheeler", "car"))
-    assert read(tmp_path, name="1mpx", classes=("car", "bus"))[0][1].label.tolist() == [0, 1]
-    assert read(tmp_path, name="1mpx")[0][1].label.tolist() == list(range(7))
+    assert read(tmp_path, name="1mpx", classes=("car", "bus"))[0][1].boxes.label.tolist() == [0, 1]
+    assert read(tmp_path, name="1mpx")[0][1].boxes.label.tolist() == list(range(7))
     # Single events beyond the sensor are in some of the published files.
     inside = (events.x < sensor[0]) & (events.y < sensor[1])
     assert 0 < inside.sum() < len(events)

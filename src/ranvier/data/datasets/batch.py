@@ -6,18 +6,33 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ranvier.data.boxes import Boxes
 from ranvier.data.events import Events
+
+
+class Original(NamedTuple):
+    """What letterboxed samples come from.
+
+    The `sensor` has (width, height) pixels; for each sample, `boxes` are in pixels of the sensor, not rounded, and
+    `t_us` is the time in the recording.
+    """
+
+    sensor: tuple[int, int]
+    boxes: list[Boxes]
+    t_us: list[int]
 
 
 class Batch(NamedTuple):
     """Samples side by side: `x [T, B, ...]`, what is to be found in them, and `lengths [B]` int64, their steps.
 
     `target` is `[B]` int64 for classes, `[T, B, H, W]` int64 for a class at each pixel, a list of `Boxes` for objects.
+    Where samples are letterboxed, a network learns `target` and its answers are judged by `original`.
     """
 
     x: Tensor
     target: Any
     lengths: Tensor
+    original: Original | None = None
 
 
 class Samples(Protocol):

@@ -1,6 +1,7 @@
 """DDD17 with the labels of Ev-SegNet: driving before a DAVIS346, six classes a pixel."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,10 @@ def ddd17(config: DDD17, split: Split, progress: Progress | None = None) -> Clip
         )
     recordings = [DDD17Recording(root / name, frames=config.frames) for name in FOLDERS[split]]
     parts = [(recording, part(len(recording.mask_us), split)) for recording in recordings]
+    if split != "train" and config.held_out_steps:
+        # Clips overlap as in training, where the burn-in does.
+        stride = config.held_out_steps - (config.steps - config.stride)
+        config = replace(config, steps=config.held_out_steps, stride=stride)
     return Clips(parts, config, classes=CLASSES, augment=config.augment and split == "train")
 
 

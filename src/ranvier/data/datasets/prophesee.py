@@ -1,7 +1,9 @@
 """Gen1 and 1 Megapixel: recordings from driving cars, with boxes around other cars, pedestrians and more."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ranvier.data.boxes import Boxes
+from ranvier.data.datasets.batch import Batch, Original
 from ranvier.data.datasets.frames import Split
 from ranvier.data.datasets.scenes import collate_boxes, stacked
 from ranvier.data.events import LARGEST_SENSOR, Events
@@ -29,8 +32,20 @@ CLASSES = {
 EVENTS, BOXES = "_td.dat", "_bbox.npy"
 
 
-class LabelledWindows(Dataset[tuple[Tensor, Boxes]]):
-    """What leads up to each moment with labels: sample i is `(x [steps, C, h, w], Boxes)`.
+class Labelled(NamedTuple):
+    """The boxes at one moment: letterboxed to learn from, and those that the answer is judged by.
+
+    `boxes` are in pixels of the sample; `original` in pixels of the sensor, not rounded; `t_us` is their time in the
+    recording.
+    """
+
+    boxes: Boxes
+    original: Boxes
+    t_us: int
+
+
+class LabelledWindows(Dataset[tuple[Tensor, Labelled]]):
+    """What leads up to each moment with labels: sample i is `(x [steps, C, h, w], Labelled)`.
 
     With `W = steps * window_us`, the sample of a label at time t is made of the events of `t - W < time <= t`, stacked,
     then letterboxed. Before the begin of a recording there are none: the first bins of an early label stay empty, and
@@ -48,8 +63,6 @@ class LabelledWindows(Dataset[tuple[Tensor, Boxes]]):
         EventFileError: a damaged header; boxes that are not finite, or of a class that the data set does not have.
         ValueError: a name that is no class of the data set, or recordings without any label.
     """
-
-    collate = staticmethod(collate_boxes)
 
     def __init__(self, stems: list[str], config: Prophesee) -> None:
         known, wanted = CLASSES[config.name], config.classes
@@ -72,7 +85,7 @@ class LabelledWindows(Dataset[tuple[Tensor, Boxes]]):
     def __len__(self) -> int:
         return len(self.t)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, Boxes]:
+    def __getitem__(self, i: int) -> tuple[Tensor, Labelled]:
         return self.window(*self._moment(i))
 
     @property
@@ -80,7 +93,7 @@ class LabelledWindows(Dataset[tuple[Tensor, Boxes]]):
         """Names of the labels 0, 1, 2, ..."""
         return self.config.classes
 
-    def window(self, recording: DatFile, t_us: int) -> tuple[Tensor, Boxes]:
+    def window(self, recording: DatFile, t_us: int) -> tuple[Tensor, Labelled]:
         """Return the sample that ends at any moment of a recording, without boxes if there are no labels just then."""
         x = stacked(
             self._events(recording, t_us),
@@ -90,16 +103,18 @@ class LabelledWindows(Dataset[tuple[Tensor, Boxes]]):
             bins=self.config.bins,
             events_per_bin=self.config.events_per_bin,
         )
-        return self.letterbox.image(x), self.letterbox.boxes(self._boxes(recording, t_us))
+        boxes = self._boxes(recording, t_us)
+        return self.letterbox.image(x), Labelled(self.letterbox.boxes(boxes), boxes, t_us)
+
+    def collate(self, samples: Sequence[tuple[Tensor, Labelled]]) -> Batch:
+        """Put samples side by side (see `collate_boxes`); `original` is what the answers are judged by."""
+        labelled = [labelled for _, labelled in samples]
+        original = Original(self.sensor, [one.original for one in labelled], [one.t_us for one in labelled])
+        return collate_boxes([(x, one.boxes) for x, one in samples])._replace(original=original)
 
     def events(self, i: int) -> Events:
         """Return the events of sample i as the camera saw them, with time 0 at the begin of the first step."""
         return self._events(*self._moment(i))
-
-    def original(self, i: int) -> tuple[Boxes, int]:
-        """Return what the answer to sample i is judged by: boxes in pixels of the sensor, not rounded; time in µs."""
-        recording, t = self._moment(i)
-        return self._boxes(recording, t), t
 
     def set_epoch(self, epoch: int) -> None:
         """Do nothing: nothing is random here."""
