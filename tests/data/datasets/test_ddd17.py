@@ -26,29 +26,30 @@ def frame_ns(number: int) -> int:
     return CLOCK_NS + 40_000_000 * int(number) + 321
 
 
-def write_folder(folder: Path, seed: int, *, name: str = "segmentation_{:08d}.png") -> Events:
+def write_folder(folder: Path, seed: int, *, masks: int = MASKS) -> Events:
     """Write one folder and return its events; some are below row 200, where the dashboard is."""
     generator = np.random.default_rng(seed)
+    numbers = 3 * np.arange(masks) + 2
     (folder / "index").mkdir(parents=True)
     (folder / "segmentation_masks").mkdir()
-    t = np.sort(generator.integers(frame_ns(1), frame_ns(NUMBERS[-1] + 2), 9000))
+    t = np.sort(generator.integers(frame_ns(1), frame_ns(numbers[-1] + 2), 9000))
     x, y, polarity = generator.integers(0, 346, 9000), generator.integers(0, 260, 9000), generator.integers(0, 2, 9000)
     t.astype("<i8").tofile(folder / "events.dat.t")
     np.stack([x, y, polarity], 1).astype("<i2").tofile(folder / "events.dat.xyp")
-    frames = np.array([frame_ns(number) for number in range(1, NUMBERS[-1] + 2)])
+    frames = np.array([frame_ns(number) for number in range(1, numbers[-1] + 2)])
     for ms in (10, 50, 250):
         window = [np.searchsorted(t, frames), np.searchsorted(t, frames - ms * 1_000_000) - 1]
         np.save(folder / "index" / f"index_{ms}ms.npy", np.stack([frames, *window], 1))
-    for i, number in enumerate(NUMBERS):
+    for i, number in enumerate(numbers):
         values = np.full((200, 346), i % 6, np.uint8)
         values[0, 0] = 255
-        Image.fromarray(values).save(folder / "segmentation_masks" / name.format(number))
+        Image.fromarray(values).save(folder / "segmentation_masks" / f"segmentation_{number:08d}.png")
     return Events.of(t // 1000, x, y, polarity, (346, 260))
 
 
-def write_frames(folder: Path, name: str) -> None:
+def write_frames(folder: Path, name: str, *, masks: int = MASKS) -> None:
     (folder / "imgs").mkdir()
-    for number in range(1, NUMBERS[-1] + 2):
+    for number in range(1, 3 * masks + 1):
         values = np.full((260, 346), number, np.uint8)
         values[200:] = 255
         Image.fromarray(values).save(folder / "imgs" / name.format(number))
@@ -80,6 +81,17 @@ def test_splits_are_the_published_folders(root: Path) -> None:
     assert len(found["train"]) == 5 * (MASKS - 1 - 1)
     assert found["test"].classes == CLASSES == found["train"].classes
     assert len(CLASSES) == 6
+
+
+def test_held_out_clips_have_a_length_of_their_own(root: Path) -> None:
+    config = DDD17(root=str(root), steps=6, stride=5, held_out_steps=4)
+    train, test = ddd17(config, "train"), ddd17(config, "test")
+    assert (len(train[0][0]), len(test[0][0])) == (6, 4)
+    # Both overlap by one mask, the burn-in.
+    assert [first for _, first in train.clips[:4]] == [0, 5, 10, 15]
+    assert [first for _, first in test.clips] == [0, 3, 6, 9, 12, 15, 18]
+    same = ddd17(replace(config, held_out_steps=0), "test")
+    assert [first for _, first in same.clips] == [0, 5, 10, 15]
 
 
 def test_validation_takes_the_last_masks_of_the_training_folders(root: Path) -> None:
