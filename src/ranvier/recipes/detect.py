@@ -15,7 +15,7 @@ def mosaic_spikefpn() -> Recipe:
         name="mosaic-spikefpn",
         data=Scenes(name="mosaic", grade="hard", steps=3, window_us=100_000, bins=5, events_per_bin=850, count=6000),
         model=SpikeFPN(
-            genotype=replace(load("spikefpn"), filters=16, blocks=2, path=(0, 1)),
+            genotype=replace(load("spikefpn"), filters=16, path=(0, 1)),
             in_channels=5,
             size=(96, 96),
             classes=10,
@@ -26,8 +26,8 @@ def mosaic_spikefpn() -> Recipe:
             surrogate="atan",
             temperature=0.7,
         ),
-        task=Detect(classes=DIGITS),
-        train=Train(epochs=10, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        task=Detect(classes=DIGITS, form="focal"),
+        train=Train(epochs=14, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 
@@ -60,7 +60,7 @@ def drive_spikefpn() -> Recipe:
         data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
         model=replace(
             base.model,
-            genotype=replace(load("spikefpn"), filters=16, blocks=2, path=(0, 1, 2)),
+            genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2)),
             size=(128, 128),
             classes=2,
             scales=3,
