@@ -106,11 +106,11 @@ def load(file: str | Path) -> Genotype:
         raise ValueError(f"{path} holds no genotype: {error}") from error
 
 
-def save(genotype: Genotype, path: Path) -> None:
+def save(genotype: Genotype, path: Path | str) -> None:
     """Write a genotype as JSON, one field a line."""
     values = {"schema": SCHEMA} | asdict(genotype)
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in values.items()]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    Path(path).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _check_fields(values: Any) -> None:

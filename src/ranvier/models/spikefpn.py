@@ -16,13 +16,8 @@ from ranvier.layers.pyramid import Pyramid
 from ranvier.neurons import LIF, AdaptiveLIF
 from ranvier.neurons.neuron import NeuronOptions
 from ranvier.recipes import SpikeFPN
+from ranvier.recipes.model import ANCHORS
 
-# Width and height in pixels of a 256 x 256 input, small first, by the number of scales; released code.
-ANCHORS = {
-    3: ((12, 33), (25, 17), (33, 24), (23, 58), (46, 31), (63, 42), (79, 58), (97, 78), (147, 112)),
-    2: ((14, 38), (26, 18), (40, 28), (59, 44), (85, 63), (119, 97)),
-    1: ((26, 23), (52, 37), (90, 69)),
-}
 STEM_STRIDE = 4
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ranvier.genotype import load
 from ranvier.recipes.data import Scenes
-from ranvier.recipes.model import SpikeFPN
+from ranvier.recipes.model import ANCHORS, SpikeFPN
 from ranvier.recipes.recipe import Recipe, Train
 from ranvier.recipes.task import DIGITS, Detect
 
@@ -15,7 +15,7 @@ def mosaic_spikefpn() -> Recipe:
         name="mosaic-spikefpn",
         data=Scenes(name="mosaic", grade="hard", steps=3, window_us=100_000, bins=5, events_per_bin=850, count=6000),
         model=SpikeFPN(
-            genotype=replace(load("spikefpn"), filters=16, blocks=2, path=(0, 1)),
+            genotype=replace(load("spikefpn"), filters=16, path=(0, 1)),
             in_channels=5,
             size=(96, 96),
             classes=10,
@@ -26,8 +26,8 @@ def mosaic_spikefpn() -> Recipe:
             surrogate="atan",
             temperature=0.7,
         ),
-        task=Detect(classes=DIGITS),
-        train=Train(epochs=10, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        task=Detect(classes=DIGITS, form="focal"),
+        train=Train(epochs=14, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 
@@ -50,17 +50,22 @@ def mosaic_spikefpn_tiny() -> Recipe:
 
 
 def drive_spikefpn() -> Recipe:
-    """Cars and pedestrians of a rendered street before the simulated event camera."""
+    """Cars and pedestrians of a rendered street before the simulated event camera, found on three scales."""
     base = mosaic_spikefpn()
+    # The published anchors, at half the size of the published picture.
+    anchors = tuple((width // 2, height // 2) for width, height in ANCHORS[3])
     return replace(
         base,
         name="drive-spikefpn",
-        data=Scenes(name="drive", sensor=(128, 128), window_us=50_000, bins=3, count=1000),
-        model=SpikeFPN(
-            genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2, 3)),
+        data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
+        model=replace(
+            base.model,
+            genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2)),
             size=(128, 128),
-            prior=0.02,
-            norm="batch",
+            classes=2,
+            scales=3,
+            anchors=anchors,
         ),
-        task=Detect(readout="mean"),
+        task=replace(base.task, classes=("car", "pedestrian")),
+        train=replace(base.train, epochs=30),
     )

@@ -9,6 +9,13 @@ from ranvier.recipes.checked import Checked
 
 Surrogate = Literal["triangle", "rectangle", "atan", "sigmoid", "tanh"]
 
+# Width and height in pixels of a 256 x 256 input, small first, by the number of scales; released code of SpikeFPN.
+ANCHORS = {
+    3: ((12, 33), (25, 17), (33, 24), (23, 58), (46, 31), (63, 42), (79, 58), (97, 78), (147, 112)),
+    2: ((14, 38), (26, 18), (40, 28), (59, 44), (85, 63), (119, 97)),
+    1: ((26, 23), (52, 37), (90, 69)),
+}
+
 
 @dataclass(frozen=True)
 class ConvClassifier(Checked):

@@ -29,14 +29,14 @@ def mosaic_spikingedn() -> Recipe:
             count=3000,
         ),
         model=SpikingEDN(
-            genotype=replace(found, edges=narrow, filters=8, path=(0, 1, 0)),
+            genotype=replace(found, edges=narrow, filters=16, blocks=2, path=(0, 1, 0, 1)),
             event_channels=5,
             size=(96, 96),
             classes=11,
             stem_channels=16,
             depth=32,
             low_channels=16,
-            dilations=(2, 4, 6),
+            dilations=(1, 2, 4),
             pool_momentum=0.1,
             dropout=(0.0, 0.0),
             resize="nearest",
@@ -46,7 +46,7 @@ def mosaic_spikingedn() -> Recipe:
             temperature=0.7,
         ),
         task=Segment(ohem_least=4000),
-        train=Train(epochs=6, batch_size=4, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        train=Train(epochs=8, batch_size=4, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 
@@ -70,9 +70,10 @@ def drive_spikingedn() -> Recipe:
     return replace(
         base,
         name="drive-spikingedn",
-        data=Scenes(name="drive", target="masks", sensor=(128, 128), window_us=50_000, count=1000),
+        data=Scenes(name="drive", target="masks", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
         model=replace(base.model, size=(128, 128), classes=len(STREET)),
         task=replace(base.task, classes=STREET),
+        train=replace(base.train, epochs=12),
     )
 
 
