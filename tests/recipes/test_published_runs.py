@@ -99,3 +99,24 @@ def test_every_command_works_on_it(run: Run, capsys: pytest.CaptureFixture[str])
     assert main(["report", path]) == 0
     page = (run.path / "report.html").read_text()
     assert all(name in page for name in task.classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "complaint"),
+    [
+        ("gen1-spikefpn", {}, "no files train/NAME_td.dat below"),
+        ("gen1-spikefpn", {"train/a_td.dat": b"% events\n"}, "has no a_bbox.npy beside it"),
+        ("ncars-spikefpn", {}, "no background/obj_NUMBER_td.dat of the train split below"),
+        ("ddd17-spikingedn", {}, "no folder dir0 in"),
+        ("dsec-spikingedn", {}, "no sequence train/zurich_city_00_a in"),
+    ],
+)
+def test_files_that_are_not_there_are_one_line(name, files, complaint, tmp_path, capsys) -> None:
+    for path, content in files.items():
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_bytes(content)
+    assert main(["train", name, "--data.root", str(tmp_path), "--run", str(tmp_path / "run")]) == 2
+    shown = capsys.readouterr().err
+    assert complaint in shown
+    assert shown.count("\n") == 1
+    assert not (tmp_path / "run").exists()
