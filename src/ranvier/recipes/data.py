@@ -64,9 +64,9 @@ class Scenes(Checked):
     count: int = 2000
     """training scenes of an epoch"""
     seed: int = 0
-    """of the scenes; training scenes are new in every epoch"""
+    """of the scenes"""
     augment: bool = True
-    """mosaic: scale, turn and shear each training recording at random"""
+    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror half of them"""
 
 
 @dataclass(frozen=True)

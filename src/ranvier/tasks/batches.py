@@ -6,13 +6,21 @@ import torch
 def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
     """Return the sample numbers of each batch of one epoch, shuffled; the last batch may be smaller.
 
+    A single sample that is left joins the batch before: over one sample a batch norm has no variance.
+
     >>> epoch_batches(5, 2, seed=0, epoch=3) == epoch_batches(5, 2, seed=0, epoch=3)
     True
     >>> sorted(sum(epoch_batches(5, 2, seed=0, epoch=3), []))
     [0, 1, 2, 3, 4]
+    >>> [len(batch) for batch in epoch_batches(5, 2, seed=0, epoch=3)]
+    [2, 3]
     """
     order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
-    return [order[i : i + batch_size] for i in range(0, count, batch_size)]
+    batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        alone = batches.pop()
+        batches[-1] += alone
+    return batches
 
 
 def mix(*numbers: int) -> int:

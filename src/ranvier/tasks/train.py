@@ -127,7 +127,7 @@ class Training(pl.LightningModule):
         self.run = run
         self.recipe = run.config
         self.validation = held_out(self.recipe, "val")
-        self.per_epoch = -(-len(self.samples) // self.recipe.train.batch_size)
+        self.per_epoch = len(self._batches(0))
         self.steps = self.per_epoch * self.recipe.train.epochs
         self.step = 0
         self.metric_lines = 0
@@ -181,9 +181,12 @@ class Training(pl.LightningModule):
         """Return the batches that are left of the current epoch."""
         epoch, first = divmod(self.step, self.per_epoch)
         self.samples.set_epoch(epoch)
+        batches = self._batches(epoch)[first:]
+        return DataLoader(self.samples, batch_sampler=batches, collate_fn=self.samples.collate)  # type: ignore[arg-type]
+
+    def _batches(self, epoch: int) -> list[list[int]]:
         settings = self.recipe.train
-        batches = epoch_batches(len(self.samples), settings.batch_size, seed=settings.seed, epoch=epoch)
-        return DataLoader(self.samples, batch_sampler=batches[first:], collate_fn=self.samples.collate)  # type: ignore[arg-type]
+        return epoch_batches(len(self.samples), settings.batch_size, seed=settings.seed, epoch=epoch)
 
     def on_train_start(self) -> None:
         if self.optimizer_memory:
