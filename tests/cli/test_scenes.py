@@ -227,3 +227,19 @@ def test_the_demo_shows_scenes_one_after_the_other(finished, tmp_path, monkeypat
     with Image.open(folder / "stream.png") as film:
         assert film.n_frames == 6 * STEPS
     assert "As a stream" in (folder / "report.html").read_text()
+
+
+def test_a_segmenter_of_other_channels_is_told_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "digits-spikingedn", "--run", str(tmp_path / "run"), "--data.bins", "4"]
+    assert main(command) == USAGE
+    assert "type --model.event-channels 4 --model.size 96 96" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def without(*arguments: object) -> None:
+        raise ImportError("events.h5 needs hdf5plugin to be read: type pip install 'ranvier[hdf5]'")
+
+    monkeypatch.setattr("ranvier.data.datasets.build", without)
+    assert main(["train", "digits-spikingedn", "--run", "unused"]) == USAGE
+    assert capsys.readouterr().err.strip().endswith("type pip install 'ranvier[hdf5]'")

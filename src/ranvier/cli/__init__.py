@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         return OK
     except FloatingPointError as error:
         return complain(str(error), code=FAILED)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         if os.environ.get("RANVIER_TRACEBACK"):
             raise
         return complain(_message(error), code=FAILED if _of_the_machine(error) else USAGE)
