@@ -9,6 +9,7 @@ from ranvier.kernels import gather, native
 from ranvier.layers import Stack, conv_block
 from ranvier.layers.event_driven import EventConv2d, EventLinear, event_driven
 from ranvier.neurons import LIF
+from tests.layers.test_fold import settled
 
 needs_c = pytest.mark.skipif(native.load()[0] is None, reason=f"no C kernels: {native.load()[1]}")
 
@@ -36,18 +37,6 @@ class TwoBranches(nn.Module):
         return self.second(self.norm(self.first(x)))
 
 
-def settled(net: nn.Module, *shape: int) -> nn.Module:
-    """Give batch norms statistics and affine parameters that are not their first ones."""
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-    net.train()
-    for _ in range(3):
-        net(torch.randn(shape))
-    return net.eval()
-
-
 @pytest.fixture(autouse=True)
 def _seed() -> None:
     torch.manual_seed(0)
@@ -59,7 +48,7 @@ def test_a_convolutional_network_answers_alike() -> None:
         nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(32), Threshold(2.0),
         nn.Flatten(), nn.Linear(32 * 8 * 8, 512), Threshold(0.2), nn.Linear(512, 10),
     )  # fmt: skip
-    settled(net, 4, 2, 16, 16)
+    settled(net, torch.randn(4, 2, 16, 16))
     fast, x = event_driven(net), torch.randn(1, 2, 16, 16)
     with gather.trace() as calls:
         y = fast(x)
@@ -74,7 +63,8 @@ def test_a_convolutional_network_answers_alike() -> None:
 
 
 def test_the_network_itself_is_left_alone() -> None:
-    net = settled(nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Sequential(nn.Conv2d(3, 2, 1))), 2, 2, 5, 5)
+    net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Sequential(nn.Conv2d(3, 2, 1)))
+    settled(net, torch.randn(2, 2, 5, 5))
     before = {name: value.clone() for name, value in net.state_dict().items()}
     fast = event_driven(net)
     with torch.no_grad():
@@ -92,35 +82,12 @@ def test_a_single_layer_is_replaced() -> None:
 
 
 def test_only_a_norm_known_to_follow_is_folded() -> None:
-    net = settled(TwoBranches(), 2, 3, 6, 6)
+    net = settled(TwoBranches(), torch.randn(2, 3, 6, 6))
     fast, x = event_driven(net), torch.randn(1, 3, 6, 6)
     torch.testing.assert_close(fast(x), net(x))
     assert type(fast.norm) is nn.BatchNorm2d
     assert type(fast.first) is EventConv2d
     assert type(fast.second) is nn.Conv2d
-
-
-def test_a_shared_convolution_stays_shared_and_is_not_folded() -> None:
-    conv = nn.Conv2d(2, 2, 3, padding=1)
-    net = settled(nn.Sequential(conv, nn.BatchNorm2d(2), nn.ReLU(), conv, nn.BatchNorm2d(2)), 2, 2, 6, 6)
-    fast, x = event_driven(net), torch.randn(1, 2, 6, 6)
-    torch.testing.assert_close(fast(x), net(x))
-    assert fast[0] is fast[3]
-    assert type(fast[1]) is nn.BatchNorm2d
-
-
-def test_a_norm_per_step_is_folded_too() -> None:
-    net = settled(conv_block(2, 5, LIF(tau=2.0, v_threshold=1.0), norm="per_step"), 4, 2, 2, 6, 6)
-    fast, x = event_driven(net), torch.randn(4, 1, 2, 6, 6)
-    assert [type(module).__name__ for module in fast.children()] == ["EventConv2d", "Identity", "LIF"]
-    assert torch.equal(fast(x), net(x))
-    assert 0 < float(fast(x).mean()) < 1
-
-
-def test_a_norm_without_running_statistics_is_not_folded() -> None:
-    net = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)).eval()
-    x = torch.randn(2, 2, 4, 4)
-    torch.testing.assert_close(event_driven(net)(x), net(x))
 
 
 def test_unusual_layers_stay_what_they_are() -> None:
@@ -145,7 +112,7 @@ def test_a_spiking_network_streams_alike() -> None:
         nn.Flatten(),
         nn.Linear(40 * 256, 10),
     )
-    settled(net, 3, 2, 2, 16, 16)
+    settled(net, torch.randn(3, 2, 2, 16, 16))
     fast, x = event_driven(net), torch.randn(6, 1, 2, 16, 16)
     with torch.inference_mode(), gather.trace() as calls:
         whole, expected, carry = fast(x), net(x), Carry()

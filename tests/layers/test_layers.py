@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from ranvier.layers import PerStep, Residual, Stack, conv_block, last_step, mean_over_time
+from ranvier.layers.stack import join
 from ranvier.neurons import LIF
 
 
@@ -98,3 +99,12 @@ def test_readouts_ignore_padding() -> None:
     for readout in (mean_over_time, last_step):
         with pytest.raises(ValueError, match=r"in 1..4, got \[5, 1, 1\]"):
             readout(y, torch.tensor([5, 1, 1]))
+
+
+def test_maps_are_joined_in_the_memory_order_that_they_have() -> None:
+    a, b = torch.rand(6, 3, 4, 5), torch.rand(6, 2, 4, 5)
+    for order in (torch.contiguous_format, torch.channels_last):
+        parts = [x.contiguous(memory_format=order).unflatten(0, (3, 2)) for x in (a, b)]
+        joined = join(parts)
+        assert torch.equal(joined, torch.cat(parts, 2))
+        assert joined.flatten(0, 1).is_contiguous(memory_format=order)

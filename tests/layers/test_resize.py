@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from ranvier.layers.resize import resize, scaled
 
@@ -39,3 +40,12 @@ def test_bilinear_keeps_the_corners() -> None:
 def test_the_same_size_is_the_same_tensor() -> None:
     x = torch.rand(2, 3, 4, 5, 7)
     assert resize(x, (5, 7), mode="bilinear") is x
+
+
+@pytest.mark.parametrize("size", [(12, 8), (6, 8), (4, 2), (5, 3), (24, 16), (12, 32)])
+def test_nearest_is_that_of_torch_in_the_memory_order_that_came(size: tuple[int, int]) -> None:
+    x = torch.rand(6, 5, 12, 16)
+    for order in (torch.contiguous_format, torch.channels_last):
+        y = resize(x.contiguous(memory_format=order).unflatten(0, (3, 2)), size).flatten(0, 1)
+        assert torch.equal(y, interpolate(x, size))
+        assert y.is_contiguous(memory_format=order)

@@ -2,6 +2,7 @@
 
 from ranvier.layers.blocks import Residual, conv_block
 from ranvier.layers.event_driven import event_driven
+from ranvier.layers.fold import folded
 from ranvier.layers.readout import READOUTS, last_step, mean_over_time
 from ranvier.layers.stack import PerStep, Stack, fold_time
 
@@ -13,6 +14,7 @@ __all__ = [
     "conv_block",
     "event_driven",
     "fold_time",
+    "folded",
     "last_step",
     "mean_over_time",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
 from ranvier.layers.blocks import Norm, conv_block
-from ranvier.layers.stack import Stack
+from ranvier.layers.stack import Stack, join
 
 
 class ASPP(Temporal):
@@ -63,5 +63,6 @@ class ASPP(Temporal):
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         """Return `[T, B, depth, H, W]` for input `[T, B, in_channels, H, W]`."""
         views = [branch(x, carry) for branch in (self.point, *self.dilated)]
-        views.append(self.whole(x, carry).expand_as(views[0]))
-        return self.mix(torch.cat(views, dim=2), carry)
+        # Repeated in the memory order of the others: an expanded view would make `join` rearrange them all.
+        views.append(torch.empty_like(views[0]).copy_(self.whole(x, carry)))
+        return self.mix(join(views), carry)

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
 from ranvier.genotype import Genotype, Operation
 from ranvier.layers.blocks import Norm, conv_block
 from ranvier.layers.resize import Resize, resize, scaled
-from ranvier.layers.stack import Stack
+from ranvier.layers.stack import Stack, join
 
 
 class Cell(Temporal):
@@ -31,6 +30,7 @@ class Cell(Temporal):
 
     Source: Che et al., NeurIPS 2022 (SpikeDHS).
 
+    >>> import torch
     >>> from ranvier import genotype
     >>> from ranvier.neurons import LIF
     >>> cell = Cell(genotype.load("spikefpn"), 1, from_level=0, in_channels=(48, 96), neuron=lambda: LIF(decay=0.2))
@@ -80,7 +80,7 @@ class Cell(Temporal):
                 if edges.source == source:
                     for node, current in edges(values[source], carry).items():
                         currents[node].append(current)
-        return torch.cat(values[-self.blocks :], dim=2)
+        return join(values[-self.blocks :])
 
 
 class Encoder(Temporal):

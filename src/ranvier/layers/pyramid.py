@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
 from ranvier.layers.blocks import Norm, conv_block
 from ranvier.layers.resize import resize
+from ranvier.layers.stack import join
 
 
 class Pyramid(Temporal):
@@ -49,6 +49,6 @@ class Pyramid(Temporal):
         y = [self.smooth[-1](merged, carry)]
         for level in range(len(x) - 2, -1, -1):
             up = resize(self.up[level](merged, carry), x[level].shape[-2:])
-            merged = self.merge[level](torch.cat([x[level], up], 2), carry)
+            merged = self.merge[level](join((x[level], up)), carry)
             y.append(self.smooth[level](merged, carry))
         return y[::-1]

@@ -2,12 +2,11 @@
 
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
 from ranvier.layers.blocks import Norm, conv_block
-from ranvier.layers.stack import Stack, fold_time
+from ranvier.layers.stack import Stack, fold_time, join
 
 Modulation = Literal["add", "scale", "scale_shift"]
 
@@ -43,6 +42,7 @@ class SSAM(Temporal):
     Raises:
         ValueError: an unknown modulation, or fewer than 4 channels.
 
+    >>> import torch
     >>> from ranvier.neurons import LIF
     >>> stem = SSAM(1, 5, 8, LIF(decay=0.2, v_threshold=0.3), LIF(decay=0.0, v_threshold=0.5))
     >>> stem(torch.ones(3, 2, 6, 7, 5)).shape
@@ -86,7 +86,7 @@ class SSAM(Temporal):
         events = x[:, :, self.frame_channels :]
         frame = x[:, :, : self.frame_channels] if self.frame_channels else events
         h = self.frame(frame, carry)
-        g = torch.cat([fold_time(conv, h) for conv in self.gamma], dim=2)
+        g = join([fold_time(conv, h) for conv in self.gamma])
         e = self.events(events, carry)
         met = e + g if self.product is None else self.product(e, 1 + g)
         return self.neuron(met if self.beta is None else met + fold_time(self.beta, h), carry)

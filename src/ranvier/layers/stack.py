@@ -1,6 +1,6 @@
 """A chain of modules over `[T, B, ...]`: time is folded into the batch for those that know no time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,14 @@ def fold_time(module: nn.Module, x: Tensor) -> Tensor:
         _check_features(x, -1, module.in_features)
     y = module(x.flatten(0, 1))
     return y.unflatten(0, x.shape[:2])
+
+
+def join(parts: Sequence[Tensor]) -> Tensor:
+    """Return maps `[T, B, C_i, H, W]` side by side on the channel axis, in the memory order that they have.
+
+    `torch.cat` keeps channels-last maps of four axes and undoes those of five.
+    """
+    return torch.cat([part.flatten(0, 1) for part in parts], 1).unflatten(0, parts[0].shape[:2])
 
 
 def _check_features(x: Tensor, axis: int, expected: int) -> None:

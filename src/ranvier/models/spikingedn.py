@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
@@ -11,6 +10,7 @@ from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
 from ranvier.layers.resize import resize, scaled
 from ranvier.layers.ssam import SSAM
+from ranvier.layers.stack import join
 from ranvier.neurons import LIF, AdaptiveLIF
 from ranvier.neurons.neuron import NeuronOptions
 from ranvier.recipes import SpikingEDN
@@ -47,7 +47,7 @@ class EncoderDecoder(Temporal):
         features = self.encoder((s0, self.second(s0, carry)), carry)
         low = self.low_level(features[LOW_LEVEL], carry)
         pooled = resize(self.pool(features[-1], carry), low.shape[-2:], mode="nearest")
-        z = self.decoder(torch.cat((pooled, low), dim=2), carry)
+        z = self.decoder(join((pooled, low)), carry)
         return resize(z, x.shape[-2:], mode="bilinear")
 
 
