@@ -186,7 +186,7 @@ def heard(net: nn.Module, x: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def decisions(y: Tensor) -> Tensor:
-    """Return the likeliest class of every anchor `[T, B, A, .]`, -1 where it sees no object, or of every pixel."""
-    if y.ndim == 5:
-        return y.argmax(2)
-    return y[..., 1:-4].argmax(-1).where(y[..., 0] > 0, -1)
+    """Return the likeliest class of every pixel, of every anchor `[T, B, A, .]` (-1: no object), or of the picture."""
+    if y.ndim == 4:
+        return y[..., 1:-4].argmax(-1).where(y[..., 0] > 0, -1)
+    return y.argmax(2)
