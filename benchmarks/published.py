@@ -119,7 +119,7 @@ def compare(name: str, net: nn.Module, x: Tensor, settings: Settings) -> list[Ro
         rows.append(row(f"{other}: peak memory", peak_memory(nets[other], x) / 2**20, "MiB", column=name))
         if PEER in nets and other != PEER:
             faster = rounds.ratio(PEER, other)
-            rows.append(row(f"{other} over {PEER}", faster, "x", column=name, target=TARGETS[other]))
+            rows.append(row(f"{other}: faster than {PEER}", faster, "x", column=name, target=TARGETS[other]))
     return rows
 
 

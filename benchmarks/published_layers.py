@@ -53,11 +53,11 @@ def run(settings: Settings) -> list[Row]:
         taken = {layer: time_layer(layer, density, settings) for layer in layers}
         for layer, rounds in taken.items():
             for rival in (DENSE, BFLOAT):
-                rows.append(row(f"{layer}: {OURS} over {rival}", rounds.ratio(rival, OURS), "x", column=column))
+                rows.append(row(f"{layer}: {OURS} faster than {rival}", rounds.ratio(rival, OURS), "x", column=column))
         for rival in (DENSE, BFLOAT):
             alone = sum(count * taken[layer].median(rival) for layer, count in layers.items())
             best = sum(count * min(map(taken[layer].median, (rival, OURS))) for layer, count in layers.items())
-            rows.append(row(f"all layers, each the faster way, over {rival}", alone / best, "x", column=column))
+            rows.append(row(f"all layers, each the faster way: faster than {rival}", alone / best, "x", column=column))
     return rows
 
 
