@@ -1,14 +1,20 @@
 """What all tests share: one torch thread, and the real recordings."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from ranvier.data.datasets import mosaic
 from ranvier.data.events import Events
 from ranvier.data.formats import write_nmnist
+from ranvier.recipes import Recipe, load
 from ranvier.run import Run
 
 ROOT = Path(__file__).parent.parent
@@ -34,29 +40,72 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on 40 made-up recordings in the layout of N-MNIST; its small network has not learned anything."""
-    from dataclasses import replace
+    return _finished(load("nmnist-conv-tiny"), tmp_path_factory.mktemp("finished"))
 
+
+@pytest.fixture(scope="session")
+def finished_detector(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same of a detector, on mosaics of such recordings."""
+    recipe = load("mosaic-spikefpn-tiny")
+    # An untrained network that expects an object everywhere finds some.
+    recipe = replace(recipe, model=replace(recipe.model, prior=0.5))
+    return _finished(recipe, tmp_path_factory.mktemp("detector"))
+
+
+@pytest.fixture(scope="session")
+def finished_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same of a segmenter."""
+    return _finished(load("mosaic-spikingedn-tiny"), tmp_path_factory.mktemp("segmenter"))
+
+
+@pytest.fixture(scope="module")
+def few_scenes() -> Iterator[None]:
+    """Leave the first few held-out mosaics, as the finished runs have seen them."""
+    with _few_scenes():
+        yield
+
+
+@contextmanager
+def _few_scenes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mosaic, "HELD_OUT", {"val": 4, "test": 12})
+        yield
+
+
+def _finished(recipe: Recipe, folder: Path) -> Run:
     from safetensors.torch import save_file
 
-    from ranvier import models, recipes
     from ranvier.run import append_metrics, start_run, write_json
     from ranvier.tasks.environment import environment
     from ranvier.tasks.evaluate import held_out, measure
     from ranvier.tasks.task import build
 
-    folder = tmp_path_factory.mktemp("finished")
     _made_up_recordings(folder / "recordings")
-    recipe = recipes.load("nmnist-conv-tiny")
     recipe = replace(recipe, data=replace(recipe.data, root=str(folder / "recordings")))
     run = start_run(folder / "run", recipe)
-    torch.manual_seed(0)
-    save_file(models.build(recipe.model).state_dict(), run.path / "weights.safetensors")
-    append_metrics(run, [{"epoch": 0, "step": 2, "split": "train", "loss": 2.3, "accuracy": 0.1, "seconds": 1.0}])
+    save_file(_lively(recipe).state_dict(), run.path / "weights.safetensors")
+    score = recipe.task.metric
+    append_metrics(run, [{"epoch": 0, "step": 2, "split": "train", "loss": 2.3, score: 0.1, "seconds": 1.0}])
     write_json(run.path / "environment.json", environment(device="cpu"))
     net = run.net()
-    result = measure(net, held_out(recipe, "test"), build(recipe, net))
+    with _few_scenes():
+        result = measure(net, held_out(recipe, "test"), build(recipe, net))
     write_json(run.path / "result.json", result | {"seconds": 1.0, "expected": None})
     return run
+
+
+def _lively(recipe: Recipe) -> nn.Module:
+    """Return an untrained network that fires: its batch norms have seen some samples."""
+    from ranvier import models
+    from ranvier.data import datasets
+
+    torch.manual_seed(0)
+    net, samples = models.build(recipe.model), datasets.build(recipe.data, "train")
+    x = samples.collate([samples[i] for i in range(4)]).x
+    with torch.no_grad():
+        for _ in range(8):
+            net(x)
+    return net
 
 
 def _made_up_recordings(folder: Path) -> None:

@@ -8,6 +8,7 @@
 | `checkpoint.safetensors` | the whole state of the training, from which it resumes                                   |
 | `weights.safetensors`    | the weights that were kept                                                               |
 | `result.json`            | scores, loss and firing rates on the held-out recordings; the run is finished            |
+| `stream.png`             | where somebody has put it: a stream as a moving picture, which the report shows          |
 
 A file is replaced in one piece or not at all; only `metrics.jsonl` grows, and a resumed run cuts it at its checkpoint.
 """
@@ -31,6 +32,7 @@ METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 RESULT = "result.json"
+STREAM = "stream.png"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 """The report is read back as a browser would: well formed, complete, and alone in the world."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ranvier.report import write_report
 from ranvier.report.classify import Samples, busiest
@@ -48,10 +52,16 @@ class Page(HTMLParser):
             self.headings.append(data)
 
 
+@pytest.fixture(scope="module", params=["finished_run", "finished_detector", "finished_segmenter"])
+def finished(request: pytest.FixtureRequest, few_scenes: None) -> Run:
+    """A run of each task."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def text(finished_run: Run) -> str:
-    path = write_report(finished_run)
-    assert path == finished_run.path / "report.html"
+def text(finished: Run) -> str:
+    path = write_report(finished)
+    assert path == finished.path / "report.html"
     return path.read_text()
 
 
@@ -80,19 +90,21 @@ def test_inner_references_hold(page, text):
     assert wanted <= set(page.ids)
 
 
-def test_every_section_is_there(page):
-    assert page.headings == [
-        "What the camera saw",
-        "What the network said",
-        "Where it errs",
-        "How it learned",
-        "What it costs",
-        "How to repeat it",
-    ]
+SECTIONS = {
+    "classify": ["What the camera saw", "What the network said", "Where it errs"],
+    "detect": ["What it found", "How precise it is"],
+    "segment": ["What it found", "Where it errs"],
+}
 
 
-def test_it_says_what_was_measured(text, finished_run):
-    assert f"{100 * finished_run.result['accuracy']:.1f}" in text
+def test_every_section_is_there(page, finished):
+    always = ["How it learned", "What it costs", "How to repeat it"]
+    assert page.headings == SECTIONS[finished.config.task.name] + always
+
+
+def test_it_says_what_was_measured(text, finished):
+    task = finished.config.task
+    assert f"{task.metric_name}, held out</i><b>{100 * finished.result[task.metric]:.1f} <small>%" in text
     assert "no number was expected" in text
     assert "<code>train.lr</code>" in text
 
@@ -114,6 +126,47 @@ def test_the_expected_number_stands_beside_the_measured(finished_run, monkeypatc
     shown = sections.summary(result, finished_run.config.task, cost, note="")
     assert "expected 96.5 %, &lt;a paper&gt;" in shown
     assert "left:96.50%" in shown
+
+
+def test_a_moving_picture_in_the_folder_is_shown(finished_detector, tmp_path):
+    from ranvier.animate import animation
+    from ranvier.report import sections
+
+    run = replace(finished_detector, path=tmp_path)
+    assert sections.streamed(run) == []
+    with animation(tmp_path / "stream.png", duration_ms=50) as add:
+        for shade in (0, 99):
+            add(np.full((6, 8, 3), shade, np.uint8))
+    (section,) = sections.streamed(run)
+    page = Page()
+    page.feed(section)
+    assert (page.open, page.headings) == ([], ["As a stream"])
+    (address,) = page.addresses
+    assert base64.b64decode(address.removeprefix("data:image/png;base64,")) == (tmp_path / "stream.png").read_bytes()
+
+
+def test_boxes_and_regions_are_drawn_where_they_are(finished_detector, finished_segmenter):
+    from ranvier.colours import CLASSES, PAPER, rgb
+    from ranvier.data.boxes import Boxes
+    from ranvier.layers.anchors import Detections
+    from ranvier.report import detect, segment
+
+    def pixels(address: str) -> np.ndarray:
+        file = io.BytesIO(base64.b64decode(address.removeprefix("data:image/png;base64,")))
+        return np.asarray(Image.open(file).convert("RGB"))
+
+    truth = Boxes(torch.tensor([[10.0, 20, 30, 40]]), torch.tensor([3]))
+    found = Detections(torch.tensor([[50.0, 60, 20, 10]]), torch.tensor([7]), torch.tensor([0.9]))
+    image = pixels(detect.scene(torch.zeros(5, 96, 96), finished_detector.config, truth, found))
+    assert image.shape == (4 * 96, 4 * 96, 3)
+    assert tuple(image[4 * 40, 4 * 10]) == tuple(image[4 * 60 - 1, 4 * 25]) == rgb(PAPER)
+    assert tuple(image[4 * 65, 4 * 50]) == tuple(image[4 * 70 - 1, 4 * 60]) == rgb(CLASSES[7])
+
+    labels = torch.zeros(96, 96, dtype=torch.long)
+    labels[20:60, 10:40] = 1 + 3
+    image = pixels(segment.scene(torch.zeros(5, 96, 96), labels, finished_segmenter.config))
+    assert tuple(image[4 * 20, 4 * 25]) == tuple(image[4 * 60 - 1, 4 * 25]) == rgb(CLASSES[3])
+    assert tuple(image[4 * 40, 4 * 25]) != tuple(image[0, 0])
 
 
 def test_an_unfinished_run_is_refused(finished_run, tmp_path: Path):

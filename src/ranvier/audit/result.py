@@ -90,6 +90,17 @@ class Audit:
         """
         return self.energy.mac * sum(neuron.neurons for neuron in self.neurons)
 
+    @property
+    def spiking(self) -> float:
+        """Neurons of all layers that spike."""
+        return sum(neuron.neurons for neuron in self.neurons if neuron.firing_rate is not None)
+
+    @property
+    def firing_rate(self) -> float:
+        """Share of them that fires in a step; 0 if there are none."""
+        fired = sum(neuron.neurons * (neuron.firing_rate or 0.0) for neuron in self.neurons)
+        return fired / max(self.spiking, 1)
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything, totals included, as plain numbers for JSON."""
         names = ("macs", "accumulates", "energy_pj", "ann_energy_pj", "membrane_pj")

@@ -13,13 +13,13 @@ from ranvier import __version__
 from ranvier.allocator import keep_pages
 
 VERBS = {
-    "demo": "train, test, stream and count a small network, offline, in about a minute",
+    "demo": "train, test, stream and count a small network, offline, in minutes: classify, detect or segment",
     "train": "train a recipe into a run folder; --resume goes on after an interruption",
     "ablate": "train the variants of one comparison, such as stem or fusion, and print the table",
     "test": "measure the weights of a run on the held-out recordings",
     "recipes": "list what can be trained, and the number to expect",
     "info": "facts and a picture of an event file, or of a run",
-    "stream": "feed a recording to a run chunk by chunk: the label over time, and the latency",
+    "stream": "feed a recording or a camera to a run: labels, boxes or regions over time, and the latency",
     "audit": "what a run costs: operations, firing rates, energy, memory, latency",
     "report": "write one HTML file about a run",
     "doctor": "what this installation can do, and what to type where it lacks",
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         return OK
     except FloatingPointError as error:
         return complain(str(error), code=FAILED)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         if os.environ.get("RANVIER_TRACEBACK"):
             raise
         return complain(_message(error), code=FAILED if _of_the_machine(error) else USAGE)

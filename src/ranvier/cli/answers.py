@@ -26,6 +26,13 @@ class _Answers:
         self.recipe, self.net, self.sensor, self.score = recipe, net, sensor, score
         self.classes = recipe.task.classes
         self.factor = enlarging(*sensor)
+        self.begin: int | None = None
+
+    def time(self, step: StreamStep) -> str:
+        """When a chunk ends, from the beginning of the stream: the clock of a camera may count from anywhere."""
+        if self.begin is None:
+            self.begin = step.t_us - len(step.x) * self.recipe.data.window_us
+        return f"{(step.t_us - self.begin) / 1000:.0f} ms"
 
     def events(self, step: StreamStep) -> RGB:
         """The events of a chunk's last time step, cut to the sensor and enlarged."""
@@ -34,7 +41,7 @@ class _Answers:
         return enlarge(event_image(frame, stacking=self.recipe.data.stacking), self.factor)
 
     def caption(self, image: RGB, step: StreamStep) -> RGB:
-        return draw_caption(image, f"{step.t_us / 1000:.0f} ms")
+        return draw_caption(image, self.time(step))
 
 
 class Labels(_Answers):
@@ -55,7 +62,7 @@ class Labels(_Answers):
         return self.last
 
     def draw(self, step: StreamStep) -> RGB:
-        return draw_caption(self.events(step), f"{step.t_us / 1000:.0f} ms  {self.short()}")
+        return draw_caption(self.events(step), f"{self.time(step)}  {self.short()}")
 
     def short(self) -> str:
         return f"{self.last['label']} ({100 * self.last['probability']:.0f} %)"
@@ -139,7 +146,7 @@ class Regions(_Answers):
         image = draw_mask(self.events(step), self.labels.numpy(), colours, factor=self.factor)
         seen = [k for k in range(1, len(self.classes)) if self.classes[k] in self.last]
         names, shown = [self.classes[k] for k in seen], [CLASSES[(k - 1) % len(CLASSES)] for k in seen]
-        return draw_caption(image, f"{step.t_us / 1000:.0f} ms", names=names, colours=shown)
+        return draw_caption(image, self.time(step), names=names, colours=shown)
 
     def short(self) -> str:
         return ", ".join(f"{name} {100 * share:.0f} %" for name, share in self.last.items())

@@ -12,6 +12,9 @@ from ranvier.quantity import energy, memory, seconds
 if TYPE_CHECKING:
     from ranvier.audit import Audit, Latency
 
+# So many layers are told one by one.
+FEW = 4
+
 
 def audit(run: RunFolder, *, samples: Number = None, threads: Threads = 1, json: bool = False) -> None:
     """Count what a run costs: operations, firing rates, energy, memory, and the latency of a step.
@@ -50,17 +53,20 @@ def _layers(cost: "Audit") -> Table:
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", show_footer=True, footer_style="bold")
     for i, (head, footer) in enumerate(zip(HEADS, total(cost), strict=True)):
-        table.add_column(head, footer, justify="right" if i in NUMBERS else "left", no_wrap=True)
+        side = "right" if i in NUMBERS else "left"
+        # Where there is little room, only the names of the layers give way.
+        table.add_column(
+            head.replace(" ", "\n"), footer, justify=side, no_wrap=i > 0, overflow="fold", vertical="bottom"
+        )
     for *cells, way in rows(cost):
         table.add_row(*cells, f"[green]{way}[/]" if way == "only adds" else way)
     return table
 
 
 def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dict[str, str]:
-    spiking = [f"{n.name} {100 * n.firing_rate:.1f} %" for n in cost.neurons if n.firing_rate is not None]
     gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
     return {
-        "neurons that fire": ", ".join(spiking) + " in a step" if spiking else "no layer spikes",
+        "neurons that fire": _firing(cost),
         "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same shape "
         f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
         f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
@@ -72,6 +78,23 @@ def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dic
         + (f"sum of weight rows in {', '.join(gathered)}" if gathered else "every layer chose its dense way")
         + ")",
     }
+
+
+def _firing(cost: "Audit") -> str:
+    """Say how many neurons fire: in each layer, or, where there are many, in those that fire least and most."""
+    from ranvier.audit.table import short
+
+    names = short(neuron.name for neuron in cost.neurons)
+    rates = {names[n.name]: 100 * n.firing_rate for n in cost.neurons if n.firing_rate is not None}
+    if not rates:
+        return "no layer spikes"
+    if len(rates) <= FEW:
+        return ", ".join(f"{name} {rate:.1f} %" for name, rate in rates.items()) + " in a step"
+    least, most = (choose(rates, key=rates.__getitem__) for choose in (min, max))
+    return (
+        f"{100 * cost.firing_rate:.1f} % of {cost.spiking:,.0f} in a step; of {len(rates)} layers {least} fires least, "
+        f"{rates[least]:.1f} %, and {most} most, {rates[most]:.1f} %"
+    )
 
 
 def run(arguments: list[str]) -> int:

@@ -2,54 +2,91 @@
 
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from ranvier.cli.options import Threads, call, console
+import tyro
+
+from ranvier.cli.options import Folder, Threads, call, console
 from ranvier.quantity import seconds
 
-RECIPE = "digits-conv"
-LOOKED_AT = 64
+if TYPE_CHECKING:
+    from ranvier.data.datasets import Samples
+    from ranvier.data.events import Events
+    from ranvier.run import Run
+
 MARK = ".ranvier-demo"
-DEFAULT = Path("runs/demo")
+# Held-out recordings among which the one to show is chosen.
+LOOKED_AT = 64
+# Held-out scenes that are shown one after the other.
+SCENES = 6
 
 
-def demo(*, run: Path = DEFAULT, threads: Threads = None) -> int:
+@dataclass(frozen=True)
+class Demo:
+    """One demo: what it trains, in which folder, and what that is about."""
+
+    recipe: str
+    folder: Path
+    about: str
+
+
+DEMOS = {
+    "classify": Demo("digits-conv", Path("runs/demo"), "handwritten digits, moved before a simulated event camera"),
+    "detect": Demo("digits-spikefpn", Path("runs/demo-detect"), "find and read handwritten digits: a box around each"),
+    "segment": Demo("digits-spikingedn", Path("runs/demo-segment"), "read handwritten digits: a class for each pixel"),
+}
+"""By what is shown."""
+
+What = tyro.conf.Positional[
+    Annotated[Literal["classify", "detect", "segment"], tyro.conf.arg(metavar="classify|detect|segment")]
+]
+
+
+def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None) -> int:
     """Train, test, stream and count a small spiking network on handwritten digits before a simulated event camera.
 
     Nothing is downloaded. An earlier demo in the folder is replaced.
 
     Args:
-        run: the folder.
+        what: name the digit of a recording; find and name several, a box around each; or name the digit of each pixel.
+        run: the folder; default: runs/demo, runs/demo-detect or runs/demo-segment.
         threads: torch threads.
     """
     from ranvier import recipes
+    from ranvier.cli import audit, report, stream
+    from ranvier.cli.train import train_recipe
+    from ranvier.run import STREAM, open_run
 
     start = time.monotonic()
-    out = console()
-    _clear(run)
-    out.print("[bold]1  train[/]  ranvier train digits-conv: handwritten digits, moved before a simulated event camera")
-    from ranvier.cli.train import train_recipe
-
+    out, shown = console(), DEMOS[what]
+    folder = run or shown.folder
+    _clear(folder)
+    out.print(f"[bold]1  train[/]  ranvier train {shown.recipe}: {shown.about}")
     try:
-        code = train_recipe(recipes.load(RECIPE), run, resume=False, device="cpu", threads=threads, json=False)
+        recipe = recipes.load(shown.recipe)
+        code = train_recipe(recipe, folder, resume=False, device="cpu", threads=threads, json=False)
     finally:
         # Also where it was interrupted: the next demo may replace what this one has begun.
-        if run.exists():
-            (run / MARK).touch()
+        if folder.exists():
+            (folder / MARK).touch()
     if code:
         return code
-    recording, digit = _write_recording(run)
-    out.print(f"\n[bold]2  stream[/]  a held-out recording of {digit}, step by step, with carried memory")
-    from ranvier.cli import audit, stream
-
-    stream.stream(run, str(recording))
+    recording, content = _write_recording(open_run(folder))
+    picture = None if what == "classify" else folder / STREAM
+    out.print(f"\n[bold]2  stream[/]  {content}, step by step, with carried memory")
+    stream.stream(folder, str(recording), picture=picture)
     out.print("\n[bold]3  audit[/]  what it costs")
-    audit.audit(run)
+    audit.audit(folder)
+    if picture is not None:
+        out.print("\n[bold]4  report[/]  once more, with the moving picture of the stream")
+        report.report(folder)
     out.print(f"\ndone in {seconds(time.monotonic() - start)}\n")
-    out.print(f"look at    [bold]{run / 'report.html'}[/]")
+    out.print(f"look at    [bold]{folder / 'report.html'}[/]")
     out.print("type next  [bold]ranvier recipes[/]                      what else can be trained")
-    out.print(f"           [bold]ranvier stream {run} {recording}[/]")
-    out.print(f"           [bold]ranvier train {RECIPE} --train.lr 1e-3[/]   the same with another setting")
+    out.print(f"           [bold]ranvier stream {folder} {recording}[/]")
+    out.print(f"           [bold]ranvier train {shown.recipe} --train.lr 1e-3[/]   the same with another setting")
     return 0
 
 
@@ -66,21 +103,40 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _write_recording(folder: Path) -> tuple[Path, str]:
-    """Write the held-out recording that the run was least sure of at first; return the file and what it shows."""
+def _write_recording(run: "Run") -> tuple[Path, str]:
+    """Write a held-out recording into the run's folder; return the file and what it shows."""
     from ranvier.data import datasets
     from ranvier.data.formats import write_npz
+
+    dataset = datasets.build(run.config.data, "test")
+    choose = _one_digit if run.config.task.name == "classify" else _scenes
+    events, content = choose(run, dataset)
+    path = run.path / "recording.npz"
+    write_npz(path, events)
+    return path, content
+
+
+def _one_digit(run: "Run", dataset: "Samples") -> tuple["Events", str]:
+    """Return the recording that the run was least sure of at first."""
     from ranvier.report.classify import look
-    from ranvier.run import open_run
     from ranvier.samples import held_out, spread
 
-    finished = open_run(folder)
-    dataset = datasets.build(finished.config.data, "test")
-    batch = held_out(finished, count=LOOKED_AT)
-    hardest = look(finished, finished.net(), batch).hardest()
-    path = folder / "recording.npz"
-    write_npz(path, dataset.events(spread(len(dataset), LOOKED_AT)[hardest]))
-    return path, finished.config.task.classes[int(batch.target[hardest])]
+    batch = held_out(run, count=LOOKED_AT)
+    hardest = look(run, run.net(), batch).hardest()
+    digit = run.config.task.classes[int(batch.target[hardest])]
+    return dataset.events(spread(len(dataset), LOOKED_AT)[hardest]), f"a held-out recording of {digit}"
+
+
+def _scenes(run: "Run", dataset: "Samples") -> tuple["Events", str]:
+    """Return the first scenes, one after the other."""
+    from dataclasses import replace
+
+    from ranvier.data.events import Events
+
+    data = run.config.data
+    parts = [dataset.events(i) for i in range(SCENES)]
+    shifted = [replace(part, t=part.t + i * data.steps * data.window_us) for i, part in enumerate(parts)]
+    return Events.merge(shifted), f"{SCENES} held-out scenes, one after the other"
 
 
 def run(arguments: list[str]) -> int:

@@ -101,7 +101,7 @@ def stream(
             if json:
                 print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
             elif status is not None:
-                status.update(f"{step.t_us / 1e3:.0f} ms: {answers.short()}")
+                status.update(f"{answers.time(step)}: {answers.short()}")
     end = answers.end() | _timing(latencies, pace)
     if json:
         print_json(end)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from rich.padding import Padding
+
 from ranvier.cli.options import Device, RunFolder, Threads, call, check_device, console, print_json
 from ranvier.cli.show import score_line
 
@@ -38,7 +40,7 @@ def measure(
     said = found | {"expected": expected and {"value": expected.value, "source": expected.source}}
     out.print(score_line(said, opened.config.task))
     for line in DETAILS[opened.config.task.name](found):
-        out.print(f"  {line}")
+        out.print(Padding(line, (0, 0, 0, 2)))
 
 
 def _confused(found: dict[str, Any]) -> Iterator[str]:
@@ -56,16 +58,16 @@ def _boxes(found: dict[str, Any]) -> Iterator[str]:
     if "map50_filtered" in found:
         map50, map = found["map50_filtered"], found["map_filtered"]
         yield f"as Prophesee counts: mAP50 {100 * map50:.1f} %, mAP {100 * map:.1f} %"
-    yield _by_class(found["ap50"])
+    yield f"mAP50 of each class, %: {_by_class(found['ap50'])}"
 
 
 def _pixels(found: dict[str, Any]) -> Iterator[str]:
     yield f"pixels right {100 * found['pixel_accuracy']:.1f} %, mean over classes {100 * found['class_accuracy']:.1f} %"
-    yield _by_class(found["iou"])
+    yield f"IoU of each class, %: {_by_class(found['iou'])}"
 
 
 def _by_class(values: dict[str, float | None]) -> str:
-    return ", ".join(f"{name} {100 * value:.1f} %" for name, value in values.items() if value is not None)
+    return ", ".join(f"{name}: {100 * value:.1f}" for name, value in values.items() if value is not None)
 
 
 DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels}

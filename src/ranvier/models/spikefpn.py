@@ -41,6 +41,7 @@ class Detector(Temporal):
     def __init__(self, config: SpikeFPN) -> None:
         super().__init__()
         self.maps = AnswerMaps(config)
+        self.multiple = self.maps.strides[-1]
         self.anchors = _anchors(config)
         self.grid(*config.size)  # a size that does not fit is refused here, not at the first picture
 

@@ -37,12 +37,14 @@ class EventFrames(Checked):
 
 @dataclass(frozen=True)
 class Scenes(Checked):
-    """Scenes with boxes and masks, made by the package: real digits side by side, or a rendered street."""
+    """Scenes with boxes and masks, made by the package: digits side by side, or a rendered street."""
 
     name: Literal["mosaic", "drive"] = "mosaic"
-    """mosaic: one to four N-MNIST recordings on one sensor and clock; drive: a street before the simulated camera"""
+    """mosaic: one to four recordings of digits on one sensor and clock; drive: a street before the simulated camera"""
+    of: Literal["nmnist", "digits"] = "nmnist"
+    """mosaic: nmnist: real recordings; digits: scikit-learn's digits before the simulated camera, no download"""
     root: str | None = None
-    """mosaic: folder or zip of N-MNIST; default: where the data set is usually found"""
+    """mosaic of nmnist: folder or zip of N-MNIST; default: where the data set is usually found"""
     grade: Literal["plain", "hard"] = "hard"
     """mosaic: plain overlaps little; hard overlaps more, drifts and has noise"""
     target: Literal["boxes", "masks"] = "boxes"
@@ -64,9 +66,9 @@ class Scenes(Checked):
     count: int = 2000
     """training scenes of an epoch"""
     seed: int = 0
-    """of the scenes; training scenes are new in every epoch"""
+    """of the scenes"""
     augment: bool = True
-    """mosaic: scale, turn and shear each training recording at random"""
+    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror half of them"""
 
 
 @dataclass(frozen=True)

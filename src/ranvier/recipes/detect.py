@@ -49,6 +49,17 @@ def mosaic_spikefpn_tiny() -> Recipe:
     )
 
 
+def digits_spikefpn() -> Recipe:
+    """Digits that come with the package, side by side before the simulated camera: the quick one, no download."""
+    base = mosaic_spikefpn()
+    return replace(
+        base,
+        name="digits-spikefpn",
+        data=replace(base.data, of="digits", grade="plain", count=2000),
+        train=replace(base.train, epochs=6),
+    )
+
+
 def drive_spikefpn() -> Recipe:
     """Cars and pedestrians of a rendered street before the simulated event camera, found on three scales."""
     base = mosaic_spikefpn()

@@ -34,7 +34,7 @@ class Train(Checked):
     warmup: float = 0.1
     """share of all steps in which the learning rate rises"""
     warmup_steps: int = 0
-    """number of those steps; 0: the share decides"""
+    """number of steps in which the learning rate rises; 0: the share `warmup` decides"""
     rise: Literal["linear", "quartic", "geometric"] = "linear"
     """curve of the warm-up"""
     schedule: Literal["cosine", "constant", "poly"] = "cosine"

@@ -64,6 +64,17 @@ def mosaic_spikingedn_tiny() -> Recipe:
     )
 
 
+def digits_spikingedn() -> Recipe:
+    """Digits that come with the package, side by side before the simulated camera: the quick one, no download."""
+    base = mosaic_spikingedn()
+    return replace(
+        base,
+        name="digits-spikingedn",
+        data=replace(base.data, of="digits", grade="plain", count=1000),
+        train=replace(base.train, epochs=2),
+    )
+
+
 def drive_spikingedn() -> Recipe:
     """A rendered street before the simulated event camera, six classes a pixel, from events alone."""
     base = mosaic_spikingedn()

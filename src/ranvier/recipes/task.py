@@ -44,7 +44,7 @@ class Detect(Checked):
     match_iou: float = 0.5
     """an anchor whose width and height overlap those of a box by more than this is responsible for it"""
     least_score: float = 0.01
-    """answers below this score are dropped before the evaluation; released: 0.3"""
+    """answers below this score are left out; figures at 0.01 and at the released 0.3 are always given"""
     nms_iou: float = 0.5
     """of two answers of one class that overlap by more than this, the weaker one is dropped"""
     filter_small: bool = False

@@ -8,7 +8,7 @@ from torch import nn
 
 from ranvier import plot
 from ranvier.animate import draw_boxes, enlarge, enlarging, event_image
-from ranvier.colours import BLUE, CLASSES
+from ranvier.colours import CLASSES, PAPER
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets import Batch
 from ranvier.layers import READOUTS
@@ -45,13 +45,13 @@ def scenes(recipe: Recipe, net: Any, batch: Batch) -> str:
             scene(x[-1, i], recipe, truth, answers), f"a held-out scene with {len(truth.label)} objects", caption
         )
         for i, (truth, answers) in enumerate(zip(batch.target[:SHOWN], found, strict=True))
-        for caption in [_found(answers, classes)]
+        for caption in [_found(answers, truth, classes)]
     ]
     return page.section(
         "What it found",
-        "Held-out scenes, the events of the last time step. Blue: what was there. Coloured, with class and score: "
-        f"what the network found, down to a score of {100 * SCORE:.0f} %.",
-        f'<div class="samples">{"".join(cards)}</div>',
+        "Held-out scenes, the events of the last time step. White boxes: what was there. Coloured, with class and "
+        f"score: what the network found, down to a score of {100 * SCORE:.0f} %.",
+        f'<div class="scenes large">{"".join(cards)}</div>',
     )
 
 
@@ -60,7 +60,7 @@ def scene(frame: torch.Tensor, recipe: Recipe, truth: Boxes, found: Detections) 
     factor = enlarging(frame.shape[-1], frame.shape[-2], wanted=320)
     classes = recipe.task.classes
     image = enlarge(event_image(frame, stacking=recipe.data.stacking), factor)
-    there = [BLUE] * len(truth.label)
+    there = [PAPER] * len(truth.label)
     image = draw_boxes(image, truth.xywh, [classes[int(k)] for k in truth.label], None, there, factor=factor)
     colours = [CLASSES[int(k) % len(CLASSES)] for k in found.label]
     names = [classes[int(k)] for k in found.label]
@@ -91,6 +91,6 @@ def precision(result: Mapping[str, Any]) -> str:
     )
 
 
-def _found(found: Detections, classes: tuple[str, ...]) -> str:
-    names = ", ".join(classes[int(k)] for k in found.label)
-    return f"found <strong>{names}</strong>" if names else "found nothing"
+def _found(found: Detections, truth: Boxes, classes: tuple[str, ...]) -> str:
+    names, there = (", ".join(classes[int(k)] for k in one.label.sort().values) for one in (found, truth))
+    return f"found <strong>{names or 'nothing'}</strong>; there: {there or 'nothing'}"

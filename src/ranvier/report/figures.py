@@ -36,7 +36,12 @@ def picture(image: NDArray[np.uint8]) -> str:
     """Return an image uint8 `[H, W, 3]` or `[H, W, 4]` as a data address."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return png(buffer.getvalue())
+
+
+def png(content: bytes) -> str:
+    """Return a PNG file, still or moving, as a data address."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def step_by_step(

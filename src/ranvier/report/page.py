@@ -28,6 +28,9 @@ p { margin: 0 0 14px; color: var(--soft); max-width: 74ch; }
 .meter span { position: absolute; inset: 0 auto 0 0; border-radius: 4px; background: var(--amber); }
 .meter u { position: absolute; top: -4px; width: 2px; height: 16px; background: var(--ink); }
 .samples { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 14px; }
+.scenes { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 230px), 1fr)); gap: 14px; }
+.scenes.large { grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); }
+.scenes figure img { image-rendering: auto; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden; }
 figure img { display: block; width: 100%; image-rendering: pixelated; padding: 10px; }
 figcaption { padding: 8px 14px 10px; font-size: 14px; border-top: 1px solid var(--line); color: var(--soft); }
@@ -46,6 +49,7 @@ th { text-align: left; font-weight: 600; color: var(--soft); font-size: 12px; pa
 td { padding: 5px 10px 5px 0; border-top: 1px solid var(--line); white-space: nowrap; }
 .two td { padding-top: 3px; padding-bottom: 3px; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }
 td.n, th.n { text-align: right; }
+.two td.n, .two td:first-child code { white-space: nowrap; }
 tr.total td { font-weight: 650; border-top: 2px solid var(--ink); }
 .free { color: var(--good); font-weight: 600; }
 code { font: 13px/1.6 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }

@@ -10,7 +10,8 @@ from ranvier.quantity import energy
 from ranvier.recipes import Recipe, Task
 from ranvier.recipes.saved import to_plain
 from ranvier.report import page
-from ranvier.report.figures import svg
+from ranvier.report.figures import png, svg
+from ranvier.run import STREAM, Run
 
 
 def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) -> str:
@@ -18,19 +19,26 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
     score, expected, mark, said = result[task.metric], result.get("expected"), None, "no number was expected"
     if expected:
         mark, said = expected["value"], f"expected {100 * expected['value']:.1f} %, {expected['source']}"
-    spiking = [(neuron.neurons, neuron.firing_rate) for neuron in cost.neurons if neuron.firing_rate is not None]
-    neurons = sum(number for number, _ in spiking)
-    rate = sum(number * rate for number, rate in spiking) / max(neurons, 1)
     joule, unit = energy(cost.energy_pj * cost.steps).split()
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
     name, meter = f"{task.metric_name}, held out", page.meter(score, mark)
     tiles = (
         page.tile(name, f"{100 * score:.1f}", "%", said, lead=True, extra=meter),
         page.tile("recordings tested", f"{result['samples']:,}", "", note),
-        page.tile("neurons that fire", f"{100 * rate:.1f}", "% a step", f"of {neurons:,.0f} neurons"),
+        page.tile("neurons that fire", f"{100 * cost.firing_rate:.1f}", "% a step", f"of {cost.spiking:,.0f} neurons"),
         page.tile("energy of a recording", joule, unit, ann),
     )
     return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def streamed(run: Run) -> list[str]:
+    """The moving picture in the run's folder, if `ranvier stream` was asked for one there."""
+    path = run.path / STREAM
+    if not path.exists():
+        return []
+    moving = page.figure(png(path.read_bytes()), "a stream of events and what was found in it", "in real time")
+    text = "A recording as a camera would send it: the network saw one time step after the other and kept its memory."
+    return [page.section("As a stream", text, page.columns(moving))]
 
 
 def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any], task: Task) -> str:
@@ -51,9 +59,11 @@ def learning(metrics: Sequence[Mapping[str, Any]], result: Mapping[str, Any], ta
 
 def costs(cost: Audit, firing_rates: Mapping[str, float]) -> str:
     """Energy of each layer beside the ANN, firing rates, and the table behind them."""
-    here = {layer.name: layer.energy_pj / 1000 for layer in cost.layers}
-    ann = {layer.name: layer.ann_energy_pj / 1000 for layer in cost.layers}
-    rates = {name: 100 * rate for name, rate in firing_rates.items()}
+    names = table.short(layer.name for layer in cost.layers)
+    here = {names[layer.name]: layer.energy_pj / 1000 for layer in cost.layers}
+    ann = {names[layer.name]: layer.ann_energy_pj / 1000 for layer in cost.layers}
+    names = table.short(firing_rates)
+    rates = {names[name]: 100 * rate for name, rate in firing_rates.items()}
     height = 0.7 + 0.42 * max(len(here), len(rates))
     bars = svg(lambda figure: plot.bars(figure.subplots(), here, unit="nJ", other=ann), width=5.2, height=height)
     firing = svg(lambda figure: plot.bars(figure.subplots(), rates, unit="%"), width=5.2, height=height)

@@ -42,7 +42,7 @@ def scenes(recipe: Recipe, net: nn.Module, batch: Batch) -> str:
         "Held-out scenes, the events of the last time step on the regions of each class: first what was there, then "
         f"what the network found. {recipe.task.classes[0].capitalize()} is left clear.",
         page.legend(recipe.task.classes[1:], CLASSES),
-        f'<div class="samples">{"".join(cards)}</div>',
+        f'<div class="scenes">{"".join(cards)}</div>',
     )
 
 

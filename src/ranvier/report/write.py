@@ -50,6 +50,7 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     content = [
         sections.summary(result, recipe.task, cost, note=about.note(result)),
         *about.sections(run, net, batch),
+        *sections.streamed(run),
         sections.learning(run.metrics, result, recipe.task),
         sections.costs(cost, result["firing_rate"]),
         sections.settings(recipe, environment),

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from ranvier import models
 from ranvier.data import datasets
-from ranvier.recipes import Recipe
+from ranvier.recipes import Recipe, SpikingEDN
 from ranvier.run import (
     CHECKPOINT,
     ENVIRONMENT,
@@ -108,9 +108,13 @@ def _check_frames(recipe: Recipe, samples: datasets.Samples) -> None:
     found = tuple(samples[0][0].shape[1:])
     expected = (recipe.model.in_channels, *recipe.model.size)
     if found != expected:
+        channels, height, width = found
+        option = f"--model.in-channels {channels}"
+        if isinstance(recipe.model, SpikingEDN):
+            option = f"--model.event-channels {channels - recipe.model.frame_channels}"
         raise ValueError(
             f"the frames of {recipe.data.name!r} are {found} (channels, height, width), the model takes {expected}: "
-            f"type --model.in-channels {found[0]} --model.size {found[1]} {found[2]}"
+            f"type {option} --model.size {height} {width}"
         )
 
 

@@ -65,6 +65,20 @@ def test_mosaics_by_name(made_up_nmnist):
     assert all(1 <= len(boxes.label) <= 4 for boxes in batch.target)
 
 
+def test_mosaics_of_digits_need_no_recordings(monkeypatch):
+    monkeypatch.setenv("RANVIER_DATA", "nowhere")
+    config = Scenes(name="mosaic", of="digits", count=3)
+    samples = build(config, "train")
+    assert (len(samples), samples.classes) == (3, tuple("0123456789"))
+    x, boxes = samples[0]
+    assert x.shape == (5, 3, 96, 96)
+    assert 1 <= len(boxes.label) <= 4
+    with pytest.raises(ValueError, match=r"no folder, got root='x': leave --data\.root away"):
+        build(replace(config, root="x"), "train")
+    with pytest.raises(FileNotFoundError, match="no nmnist recordings"):
+        build(replace(config, of="nmnist"), "train")
+
+
 def test_generated_splits_come_from_disk(made_up_nmnist):
     config = Scenes(name="mosaic", root=str(made_up_nmnist), grade="plain", seed=5)
     heard = []

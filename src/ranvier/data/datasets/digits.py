@@ -65,16 +65,19 @@ class Digits:
 
 
 def digits(config: EventFrames, split: Split, progress: Progress | None = None) -> FrameDataset:
-    """Return one split as the data part of a recipe describes it.
+    """Return one split as the data part of a recipe describes it; for errors see `generated`."""
+    return frame_dataset(generated(config.root), config, split)
+
+
+def generated(root: str | None) -> Digits:
+    """Return `make_digits()` for a recipe, which may name a folder for other recordings.
 
     Raises:
         ValueError: a folder is given.
     """
-    if config.root is not None:
-        raise ValueError(
-            f"the digits are generated and have no folder, got root={config.root!r}: leave --data.root away"
-        )
-    return frame_dataset(make_digits(), config, split)
+    if root is not None:
+        raise ValueError(f"the digits are generated and have no folder, got root={root!r}: leave --data.root away")
+    return make_digits()
 
 
 @functools.lru_cache(maxsize=1)

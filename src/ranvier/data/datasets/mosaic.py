@@ -1,4 +1,4 @@
-"""Mosaics: real recordings side by side on one sensor, so that for every event it is known whose it is."""
+"""Mosaics: recordings side by side on one sensor, so that for every event it is known whose it is."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ranvier.data.boxes import Boxes
 from ranvier.data.datasets import arrange
+from ranvier.data.datasets.digits import generated
 from ranvier.data.datasets.frames import Recordings, Split
 from ranvier.data.datasets.nmnist import read_nmnist
 from ranvier.data.datasets.scenes import DetectionDataset, SegmentationDataset, scene_dataset
@@ -68,7 +69,7 @@ def mosaic(config: Scenes, split: Split, progress: Progress | None = None) -> De
     """Return one split as the data part of a recipe describes it: new scenes in every training epoch, if `augment`."""
     fresh = config.augment and split == "train"
     source = Mosaics(
-        read_nmnist(config.root),
+        generated(config.root) if config.of == "digits" else read_nmnist(config.root),
         split,
         grade=config.grade,
         sensor=config.sensor,
