@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds: a look, not a record")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder to write into")
+    parser.add_argument("--run", type=Path, help="a trained network: firing rates, and what 16 bits change in it")
     parser.add_argument("--wait", type=float, default=60.0, help="seconds to wait for a quiet machine")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
@@ -52,7 +53,9 @@ def main() -> int:
         before = wait_until_quiet(arguments.wait)
         print(f"{name}: {threads} thread(s), {allocator} allocator", file=sys.stderr)
         begin = time.monotonic()
-        rows += run_in_child(name, threads=threads, allocator=allocator, size=size, device=arguments.device)
+        rows += run_in_child(
+            name, threads=threads, allocator=allocator, size=size, device=arguments.device, run=arguments.run
+        )
         seconds = round(time.monotonic() - begin, 1)
         process = {"name": name, "threads": threads, "allocator": allocator, "seconds": seconds}
         about["processes"].append(process | {"load_before": before, "load_after": load()})

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -21,6 +22,8 @@ class Settings:
     size: Literal["tiny", "quick", "full"] = "full"
     device: Literal["cpu", "cuda"] = "cpu"
     peers: bool = True
+    run: Path | None = None
+    """the folder of a trained network, for what random weights cannot say"""
 
     @property
     def rounds(self) -> int:
@@ -64,7 +67,13 @@ class Rounds:
 
 
 def take_turns(
-    rivals: Mapping[str, Call], *, rounds: int = 9, device: str = "cpu", sample_s: float = 0.004, slow_s: float = 8.0
+    rivals: Mapping[str, Call],
+    *,
+    rounds: int = 9,
+    device: str = "cpu",
+    sample_s: float = 0.004,
+    slow_s: float = 8.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Rounds:
     """Call every rival once a round, each round beginning with another one.
 
@@ -73,13 +82,14 @@ def take_turns(
         rounds: the least number of rounds; quick rivals get up to five times as many, within a second.
         sample_s: a call shorter than this is repeated within its turn.
         slow_s: a rival that would need longer than this for all rounds takes part in a third of them.
+        clock: what is read; `time.process_time` where one thread does all and others may be busy.
     """
     synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
     repeats, strides = {}, {}
     for name, call in rivals.items():
-        taken = _time(call, 1, synchronize)
+        taken = _time(call, 1, synchronize, clock)
         if taken < 0.5:
-            taken = _time(call, 1, synchronize)
+            taken = _time(call, 1, synchronize, clock)
         repeats[name] = max(1, math.ceil(sample_s / taken))
         strides[name] = 3 if taken * rounds > slow_s else 1
     seconds: dict[str, list[float | None]] = {name: [] for name in rivals}
@@ -92,17 +102,17 @@ def take_turns(
     while done < rounds or (done < 5 * rounds and time.perf_counter() - begin < 1.0):
         for name in order[done % len(order) :] + order[: done % len(order)]:
             plays = done % strides[name] == 0
-            seconds[name].append(_time(rivals[name], repeats[name], synchronize) if plays else None)
+            seconds[name].append(_time(rivals[name], repeats[name], synchronize, clock) if plays else None)
         done += 1
     if collects:
         gc.enable()
     return Rounds(seconds)
 
 
-def _time(call: Call, repeat: int, synchronize: Callable[[], object]) -> float:
+def _time(call: Call, repeat: int, synchronize: Callable[[], object], clock: Callable[[], float]) -> float:
     synchronize()
-    begin = time.perf_counter()
+    begin = clock()
     for _ in range(repeat):
         call()
     synchronize()
-    return (time.perf_counter() - begin) / repeat
+    return (clock() - begin) / repeat

@@ -30,7 +30,9 @@ def environment(threads: int, allocator: str) -> dict[str, str]:
     return kept | ALLOCATORS[allocator] | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
 
 
-def run_in_child(name: str, *, threads: int, allocator: str, size: str, device: str, peers: bool = True) -> list[Row]:
+def run_in_child(
+    name: str, *, threads: int, allocator: str, size: str, device: str, peers: bool = True, run: Path | None = None
+) -> list[Row]:
     """Run a workload in a process of its own and return its rows.
 
     Raises:
@@ -39,7 +41,7 @@ def run_in_child(name: str, *, threads: int, allocator: str, size: str, device: 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rows.json"
         task = {"name": name, "threads": threads, "allocator": allocator, "out": str(out)}
-        task |= {"size": size, "device": device, "peers": peers}
+        task |= {"size": size, "device": device, "peers": peers, "run": None if run is None else str(run.absolute())}
         command = [sys.executable, "-m", "benchmarks.process", json.dumps(task)]
         done = subprocess.run(command, cwd=ROOT, env=environment(threads, allocator), check=False)
         if done.returncode != 0:
@@ -59,7 +61,9 @@ def child(task: dict) -> None:
     from benchmarks.registry import WORKLOADS
 
     torch.set_num_threads(task["threads"])
-    settings = Settings(size=task["size"], device=task["device"], peers=task["peers"])
+    settings = Settings(
+        size=task["size"], device=task["device"], peers=task["peers"], run=task["run"] and Path(task["run"])
+    )
     about = {"workload": task["name"], "threads": task["threads"], "allocator": task["allocator"]}
     rows = [about | row for row in WORKLOADS[task["name"]].run(settings)]
     Path(task["out"]).write_text(json.dumps(rows))

@@ -3,7 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import allocator, conv_net, drive, gather, lif, mosaic, overhead, representations
+from benchmarks import (
+    allocator,
+    conv_net,
+    drive,
+    gather,
+    lif,
+    mosaic,
+    overhead,
+    published,
+    published_layers,
+    representations,
+)
 from benchmarks.harness import Row, Settings
 
 
@@ -27,6 +38,8 @@ WORKLOADS: dict[str, Workload] = {
     "lif": Workload(lif.run, cuda=True),
     "conv_net": Workload(conv_net.run, cuda=True),
     "gather": Workload(gather.run),
+    "published": Workload(published.run, scaling=False),
+    "published_layers": Workload(published_layers.run, scaling=False),
     "representations": Workload(representations.run, scaling=False),
     "mosaic": Workload(mosaic.run, scaling=False),
     "drive": Workload(drive.run, scaling=False),
