@@ -5,7 +5,7 @@ from dataclasses import replace
 from ranvier.genotype import load
 from ranvier.recipes.data import Scenes
 from ranvier.recipes.model import ANCHORS, SpikeFPN
-from ranvier.recipes.recipe import Recipe, Train
+from ranvier.recipes.recipe import Expected, Recipe, Train
 from ranvier.recipes.task import DIGITS, Detect
 
 
@@ -28,13 +28,14 @@ def mosaic_spikefpn() -> Recipe:
         ),
         task=Detect(classes=DIGITS, form="focal"),
         train=Train(epochs=14, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        expected=Expected(value=0.919, source="measured: `ranvier train mosaic-spikefpn --threads 1` (mAP 59.7 %)"),
     )
 
 
 def mosaic_plain_spikefpn() -> Recipe:
     """The same digits with little overlap, at rest and without noise."""
     base = mosaic_spikefpn()
-    return replace(base, name="mosaic-plain-spikefpn", data=replace(base.data, grade="plain"))
+    return replace(base, name="mosaic-plain-spikefpn", data=replace(base.data, grade="plain"), expected=None)
 
 
 def mosaic_spikefpn_tiny() -> Recipe:
@@ -43,6 +44,7 @@ def mosaic_spikefpn_tiny() -> Recipe:
     return replace(
         base,
         name="mosaic-spikefpn-tiny",
+        expected=None,
         data=replace(base.data, count=16),
         model=replace(base.model, genotype=replace(load("spikefpn"), filters=2, path=(1,))),
         train=replace(base.train, epochs=1, precision="float32"),
@@ -55,6 +57,7 @@ def digits_spikefpn() -> Recipe:
     return replace(
         base,
         name="digits-spikefpn",
+        expected=None,
         data=replace(base.data, of="digits", grade="plain", count=2000),
         train=replace(base.train, epochs=6),
     )
@@ -68,6 +71,7 @@ def drive_spikefpn() -> Recipe:
     return replace(
         base,
         name="drive-spikefpn",
+        expected=None,
         data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
         model=replace(
             base.model,
