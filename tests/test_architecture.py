@@ -129,6 +129,12 @@ def test_tests_mirror_the_source() -> None:
     assert untested <= {"__init__", "__main__"}, "a room without tests and without examples that run"
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest imports files from folders without `__init__.py` by their name alone: of two it collects one."""
+    names = [p.name for p in (ROOT / "tests").rglob("test_*.py") if not (p.parent / "__init__.py").exists()]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 def test_importing_the_package_is_light() -> None:
     code = "import sys, ranvier, ranvier.recipes; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -40,7 +40,7 @@ DEMOS = {
 """By what is shown."""
 
 What = tyro.conf.Positional[
-    Annotated[Literal["classify", "detect", "segment"], tyro.conf.arg(metavar="classify|detect|segment")]
+    Annotated[Literal["classify", "detect", "segment"], tyro.conf.arg(metavar="[classify|detect|segment]")]
 ]
 
 
@@ -50,7 +50,7 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
     Nothing is downloaded. An earlier demo in the folder is replaced.
 
     Args:
-        what: name the digit of a recording; find and name several, a box around each; or name the digit of each pixel.
+        what: read the one digit of a recording, or several of them: a box around each, or the digit of each pixel.
         run: the folder; default: runs/demo, runs/demo-detect or runs/demo-segment.
         threads: torch threads.
     """
