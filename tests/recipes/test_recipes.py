@@ -21,8 +21,31 @@ def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
 
 @pytest.mark.parametrize("data", [EventFrames(name="digits"), Scenes(name="drive"), Prophesee(name="1mpx"), NCars()])
 def test_parts_come_back_as_their_own_kind_under_each_of_their_names(data: Data) -> None:
-    recipe = replace(load("nmnist-conv"), data=data)
+    fitting = {"label": "nmnist-conv", "boxes": "gen1-spikefpn"}[data.target]
+    recipe = replace(load(fitting), data=data)
     assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
+
+
+def test_data_and_task_must_fit() -> None:
+    mosaic, gen1 = load("mosaic-spikefpn"), load("gen1-spikefpn")
+    with pytest.raises(ValueError, match=r"'detect' learns from boxes, the data 'mosaic' gives masks"):
+        replace(mosaic, data=replace(mosaic.data, target="masks"))  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"expected data.classes as in task.classes \('car', 'pedestrian'\)"):
+        replace(gen1, data=replace(gen1.data, classes=("pedestrian", "car")))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "message"),
+    [
+        ("task", {"burn_in": -1}, "burn_in of 0 or more, got -1"),
+        ("task", {"ohem_threshold": 7.0}, "ohem_threshold from 0 to 1, got 7.0"),
+        ("data", {"count": 0}, "count of 1 or more, got 0"),
+        ("train", {"lr": -1.0}, "lr of 0 or more, got -1.0"),
+    ],
+)
+def test_numbers_without_a_meaning_are_refused(part: str, wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(getattr(load("mosaic-spikingedn"), part), **wrong)
 
 
 def test_a_wrong_name_lists_near_ones() -> None:

@@ -73,7 +73,8 @@ class Segmentation:
             raise ValueError(f"a burn-in of {burn_in} leaves none of {steps} steps: use a smaller --task.burn-in")
         labels = batch.target.to(output.device, torch.long)
         judged = (labels >= 0) & (labels < classes) & (labels != self.config.ignore)
-        judged &= (torch.arange(steps)[:, None] < batch.lengths)[:, :, None, None].to(output.device)
+        before_end = torch.arange(steps)[:, None] < batch.lengths.cpu()
+        judged &= before_end[:, :, None, None].to(output.device)
         labels = torch.where(judged, labels, UNJUDGED)
         return output[burn_in:].flatten(0, 1).float(), labels[burn_in:].flatten(0, 1)
 
@@ -112,7 +113,7 @@ def hardest(losses: Tensor, *, threshold: float, least: int) -> Tensor:
 
         hard = p <= max(threshold, p_(least))
 
-    so that `least` + 1 pixels count, or all if there are fewer.
+    so that at least `least` + 1 pixels count, or all if there are fewer.
 
     Source: the released loss of SpikingEDN, where pixels without a label have p = 1 as they have here.
 
