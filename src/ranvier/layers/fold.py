@@ -70,12 +70,12 @@ def has_hooks(module: nn.Module) -> bool:
 def _fold_batch_norms(chain: nn.Module, uses: Counter[nn.Module]) -> None:
     for name, following in itertools.pairwise(chain._modules):
         conv, norm = chain._modules[name], chain._modules[following]
-        # A convolution with another place in the network would carry this place's statistics there.
-        if type(conv) is not nn.Conv2d or uses[conv] > 1 or has_hooks(conv) or has_hooks(norm):
-            continue
-        if type(norm) is PerStep and not has_hooks(norm.module):
+        if type(norm) is PerStep and not has_hooks(norm):
             norm = norm.module  # in evaluation mode every step has the same statistics
-        if type(norm) is not nn.BatchNorm2d:
+        if type(conv) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
+            continue
+        # A convolution with another place in the network would carry this place's statistics there.
+        if uses[conv] > 1 or has_hooks(conv) or has_hooks(norm):
             continue
         if norm.running_mean is not None and norm.running_var is not None:
             conv.weight, conv.bias = fuse_conv_bn_weights(

@@ -48,5 +48,5 @@ class Checked:
                 raise ValueError(f"expected {name} of 1 or more, got {value}")
             if name in SHARES and not all(0 <= number <= 1 for number in numbers):
                 raise ValueError(f"expected {name} from 0 to 1, got {value}")
-            if name in NOT_NEGATIVE and value < 0:
+            if name in NOT_NEGATIVE and any(number < 0 for number in numbers):
                 raise ValueError(f"expected {name} of 0 or more, got {value}")
