@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ranvier.data.datasets import Batch
 from ranvier.recipes import Segment
+from ranvier.tasks.confusion import confusion
 
 # A label that no class can have, for pixels that nobody judges.
 UNJUDGED = -1
@@ -125,17 +126,6 @@ def hardest(losses: Tensor, *, threshold: float, least: int) -> Tensor:
     if int((losses >= limit).sum()) <= least:
         limit = losses.flatten().topk(min(least + 1, losses.numel()), sorted=False).values.min()
     return losses >= limit
-
-
-def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return how often class i (row) was taken for class j (column); labels that are not a class are left out.
-
-    >>> confusion(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, -1]), 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    known = (labels >= 0) & (labels < classes)
-    pairs = labels[known] * classes + answers[known]
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
 
 
 def scores(confusion: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
