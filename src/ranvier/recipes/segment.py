@@ -88,7 +88,7 @@ def drive_spikingedn() -> Recipe:
         data=Scenes(name="drive", target="masks", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
         model=replace(base.model, size=(128, 128), classes=len(STREET)),
         task=replace(base.task, classes=STREET),
-        train=replace(base.train, epochs=10),
+        train=replace(base.train, epochs=12),
     )
 
 
