@@ -2,15 +2,202 @@
 
 import io
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from ranvier.cli import INTERRUPTED, OK, USAGE, main
+from ranvier.cli.answers import Labels
 from ranvier.cli.options import print_json
+from ranvier.data.live import Live
+from ranvier.data.udp import ROW
+from ranvier.run import Run
+
+SENSOR = (34, 34)
+
+
+@pytest.fixture
+def recording(finished_run: Run) -> Path:
+    """A held-out recording of the finished run."""
+    return Path(str(finished_run.config.data.root)) / "Train" / "0" / "00001.bin"
+
+
+def rows(count: int, *, start: int = 5_000_000, span: int = 300_000, seed: int = 0) -> np.ndarray:
+    """Random events as a camera hands them out."""
+    generator = np.random.default_rng(seed)
+    rows = np.empty(count, ROW)
+    rows["t"] = start + np.sort(generator.integers(0, span, count))
+    rows["x"], rows["y"], rows["on"] = (generator.integers(0, high, count) for high in (*SENSOR, 2))
+    return rows
+
+
+@pytest.fixture
+def camera(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Live]:
+    """Let `camera` be one that hands out these packets."""
+
+    def made(*packets: np.ndarray) -> Live:
+        closed = threading.Event()
+        live = Live("camera", SENSOR, iter(packets), closed.set)
+        live.closed = closed  # type: ignore[attr-defined]
+        monkeypatch.setattr("ranvier.data.live.open_live", lambda *_, **__: live)
+        return live
+
+    return made
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_a_line_of_json_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(pipe)))  # type: ignore[arg-type]
     print_json({"t_us": 1})
     assert json.loads(pipe.getvalue()) == {"t_us": 1}
+
+
+def interrupt_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the third chunk is drawn."""
+    draw, seen = Labels.draw, []
+
+    def interrupted(self, step):
+        seen.append(step)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return draw(self, step)
+
+    monkeypatch.setattr(Labels, "draw", interrupted)
+
+
+@pytest.mark.parametrize("json_lines", [True, False])
+def test_an_interrupted_recording_keeps_what_was_answered(
+    finished_run, recording, tmp_path, monkeypatch, capsys, json_lines
+):
+    interrupt_third(monkeypatch)
+    picture = tmp_path / "film.gif"
+    command = ["stream", str(finished_run.path), str(recording), "--picture", str(picture)]
+    assert main([*command, *["--json"] * json_lines]) == INTERRUPTED
+    shown = capsys.readouterr()
+    assert shown.err == "ranvier: interrupted\n"
+    if json_lines:
+        *answers, end = lines(shown.out)
+        assert len(answers) == end["chunks"] == 2
+    else:
+        assert "over 2 chunks" in shown.out
+        assert shown.out.splitlines()[-1] == f"wrote {picture}"
+    with Image.open(picture) as film:
+        assert film.n_frames == 2
+
+
+def test_an_interrupt_is_how_a_camera_ends(finished_run, camera, tmp_path, monkeypatch, capsys):
+    interrupt_third(monkeypatch)
+    live = camera(rows(3000))
+    command = ["stream", str(finished_run.path), "camera", "--picture", str(tmp_path / "film.png"), "--json"]
+    assert main(command) == OK
+    assert lines(capsys.readouterr().out)[-1]["chunks"] == 2
+    assert live.closed.is_set()  # type: ignore[attr-defined]
+    with Image.open(tmp_path / "film.png") as film:
+        assert film.n_frames == 2
+
+
+def test_an_interrupt_before_the_first_answer_leaves_nothing(finished_run, camera, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Labels, "take", interrupted)
+    live = camera(rows(3000))
+    command = ["stream", str(finished_run.path), "camera", "--picture", str(tmp_path / "film.png"), "--json"]
+    assert main(command) == INTERRUPTED
+    assert capsys.readouterr().out == ""
+    assert live.closed.is_set()  # type: ignore[attr-defined]
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_ends_a_network_source(finished_run, tmp_path):
+    """As it is typed: a process, a signal, a pipe, and a sender that goes on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    picture = tmp_path / "film.gif"
+    code = "import sys; from ranvier.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "stream", str(finished_run.path), f"udp://127.0.0.1:{port}"]
+    options = ["--sensor", "34", "34", "--steps", "0", "--picture", str(picture), "--json"]
+    ended = threading.Event()
+
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            start = 0
+            while not ended.wait(0.01):
+                sender.sendto(rows(100, start=start, span=10_000).tobytes(), ("127.0.0.1", port))
+                start += 10_000
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, *options], env=os.environ | {"OMP_NUM_THREADS": "1"}, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            # A line for each chunk arrives while the stream goes on.
+            early = [json.loads(process.stdout.readline()) for _ in range(2)]
+            process.send_signal(signal.SIGINT)
+            rest, complaint = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            ended.set()
+            sender.join()
+    assert process.returncode == OK, complaint
+    *answers, end = early + lines(rest)
+    assert end["chunks"] == len(answers)
+    with Image.open(picture) as film:
+        assert film.n_frames in (len(answers), len(answers) + 1)
+
+
+def test_a_source_without_an_event_is_named(finished_run, camera, tmp_path, capsys):
+    for options in ([], ["--picture", str(tmp_path / "film.png")]):
+        camera(rows(0))
+        assert main(["stream", str(finished_run.path), "camera", "--steps", "0", *options]) == USAGE
+        assert capsys.readouterr().err == "ranvier: camera: no events arrived\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_events_that_were_left_out_are_told(finished_run, camera, capsys):
+    first, second = rows(1000, span=100_000), rows(1000, start=5_200_000, span=100_000)
+    stray, late = rows(1, start=900_000_000), rows(7, start=5_150_000, span=10)
+    command = ["stream", str(finished_run.path), "camera"]
+    camera(first, stray, second, late)
+    assert main([*command, "--json"]) == OK
+    end = lines(capsys.readouterr().out)[-1]
+    assert (end["late"], end["stray"]) == (7, 1)
+    camera(first, stray, second, late)
+    assert main(command) == OK
+    assert "7 events left out that came after later ones, 1 with a time far ahead" in capsys.readouterr().out
+    camera(first, second)
+    assert main(command) == OK
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_options_that_would_do_nothing_are_refused(finished_run, recording, camera, capsys):
+    command = ["stream", str(finished_run.path)]
+    assert main([*command, str(recording), "--policy", "drop"]) == USAGE
+    assert "--policy needs --speed for a recording" in capsys.readouterr().err
+    live = camera(rows(100))
+    assert main([*command, "camera", "--speed", "2"]) == USAGE
+    assert "--speed is for recordings" in capsys.readouterr().err
+    assert live.closed.is_set()  # type: ignore[attr-defined]
+
+
+def test_a_picture_that_cannot_be_written_is_told_before_the_network_is_loaded(
+    finished_run, recording, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(Run, "net", lambda _: pytest.fail("loaded"))
+    picture = tmp_path / "nowhere" / "film.gif"
+    assert main(["stream", str(finished_run.path), str(recording), "--picture", str(picture)]) == USAGE
+    assert capsys.readouterr().err == f"ranvier: {picture}: No such file or directory\n"

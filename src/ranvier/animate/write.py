@@ -192,6 +192,8 @@ def _mp4(path: Path, duration_ms: float) -> Iterator[Write]:
                     ],
                     stdin=subprocess.PIPE,
                     stderr=said,
+                    # Ctrl-C on a terminal goes to a whole group of processes, and what has been drawn shall be written.
+                    process_group=0,
                 )
             assert process.stdin is not None
             try:

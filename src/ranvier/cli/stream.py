@@ -22,6 +22,8 @@ from ranvier.cli.options import (
 )
 from ranvier.quantity import seconds
 
+Policy = Literal["queue", "drop"]
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ def stream(
     sensor: Sensor = None,
     score: float = 0.3,
     picture: File = None,
-    policy: Literal["queue", "drop"] = "queue",
+    policy: Policy | None = None,
     speed: float | None = None,
     device: Device = "cpu",
     threads: Threads = 1,
@@ -49,7 +51,8 @@ def stream(
     """Feed a recording or a camera to a run chunk by chunk, with carried memory: answers over time, and the latency.
 
     Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, at the full size of
-    the sensor. Memory does not grow.
+    the sensor. Memory does not grow. Ctrl-C ends a camera or a network source, and the picture and the last line are
+    still written.
 
     Args:
         run: the folder of the run.
@@ -59,7 +62,8 @@ def stream(
         sensor: width and height in pixels, where the source does not say or says wrong.
         score: detectors: weaker answers are left out.
         picture: write what was seen and found as an animated picture: .png, .gif, or .mp4 where ffmpeg is there.
-        policy: when answers take longer than the windows last: queue answers all, ever later; drop leaves some out.
+        policy: when answers take longer than the windows last: queue (default) answers all, ever later; drop leaves
+            some out; of a recording with --speed alone.
         speed: replay a recording as if it happened now, so many times as fast; default: as fast as it can be answered.
         device: where the network runs.
         threads: torch threads.
@@ -69,6 +73,7 @@ def stream(
 
     from ranvier.animate import animation
     from ranvier.cli.answers import ANSWERS
+    from ranvier.data.formats import Recording
     from ranvier.run import open_run
     from ranvier.stream import Pace, stream
 
@@ -77,39 +82,62 @@ def stream(
     use_threads(threads)
     opened = open_run(run)
     recipe, events = opened.config, _open(source, sensor)
-    _check(recipe, events.sensor, run)
-    net = opened.net().to(check_device(device))
-    classifies = recipe.task.name == "classify"
-    if steps is None and classifies:
-        steps = recipe.data.steps
-    pace, latencies = Pace(), []
-    inputs = _inputs(
-        events, recipe, pace, steps=steps or None, chunk=chunk, multiple=_multiple(net), policy=policy, speed=speed
-    )
-    answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
-    readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
     out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
+    pace, latencies, interrupted = Pace(), [], False
     with ExitStack() as closing, torch.inference_mode():
-        _warm(net, recipe, events.sensor, chunk, device)
+        if not isinstance(events, Recording):
+            closing.enter_context(events)
+            if speed is not None:
+                raise ValueError("--speed is for recordings: a live source brings its own time")
+        elif policy and speed is None:
+            raise ValueError("--policy needs --speed for a recording: without it, every answer is waited for")
+        _check(recipe, events.sensor, run)
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
+        net = opened.net().to(check_device(device))
+        classifies = recipe.task.name == "classify"
+        if steps is None and classifies:
+            steps = recipe.data.steps
+        inputs = _inputs(
+            events,
+            recipe,
+            pace,
+            steps=steps or None,
+            chunk=chunk,
+            multiple=_multiple(net),
+            policy=policy or "queue",
+            speed=speed,
+        )
+        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
+        readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
+        _warm(net, recipe, events.sensor, chunk, device)
         status = None if json else closing.enter_context(out.status("streaming"))
-        for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
-            latencies.append(step.latency_s)
-            found = answers.take(step)
-            if show is not None:
-                show(answers.draw(step))
-            if json:
-                print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
-            elif status is not None:
-                status.update(f"{answers.time(step)}: {answers.short()}")
-    end = answers.end() | _timing(latencies, pace)
+        try:
+            for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
+                found = answers.take(step)
+                if show is not None:
+                    show(answers.draw(step))
+                if json:
+                    print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
+                elif status is not None:
+                    status.update(f"{answers.time(step)}: {answers.short()}")
+                latencies.append(step.latency_s)
+        except KeyboardInterrupt:
+            if not latencies:
+                raise
+            interrupted = True
+        if not latencies:
+            raise ValueError(f"{source}: no events arrived")
+    end = answers.end() | _timing(latencies, pace, events)
     if json:
         print_json(end)
-        return
-    for line in (*answers.sentences(chunk_ms), *_sentences(end, chunk_ms)):
-        out.print(line)
-    if picture is not None:
-        wrote(picture)
+    else:
+        for line in (*answers.sentences(chunk_ms), *_sentences(end, chunk_ms)):
+            out.print(line)
+        if picture is not None:
+            wrote(picture)
+    if interrupted and isinstance(events, Recording):
+        # What is live has no other end; a recording has one, and was not read up to it.
+        raise KeyboardInterrupt
 
 
 def _inputs(
@@ -120,7 +148,7 @@ def _inputs(
     steps: int | None,
     chunk: int,
     multiple: int,
-    policy: Literal["queue", "drop"],
+    policy: Policy,
     speed: float | None,
 ) -> "Iterator[tuple[int, Tensor]]":
     """Cut, pace and stack the events as the recipe says."""
@@ -182,7 +210,7 @@ def _warm(net: "nn.Module", recipe: "Recipe", sensor: tuple[int, int], chunk: in
     net(torch.zeros(chunk, 1, recipe.model.in_channels, height, width, device=device))
 
 
-def _timing(latencies: list[float], pace: "Pace") -> dict[str, Any]:
+def _timing(latencies: list[float], pace: "Pace", events: "Recording | Live") -> dict[str, Any]:
     import numpy as np
 
     p50, p95 = np.percentile(latencies, (50, 95))
@@ -194,6 +222,8 @@ def _timing(latencies: list[float], pace: "Pace") -> dict[str, Any]:
         "windows": pace.processed,
         "dropped": pace.dropped,
         "largest_lag_ms": pace.largest_lag_ms,
+        "late": getattr(events, "late", 0),
+        "stray": getattr(events, "stray", 0),
     }
 
 
@@ -208,6 +238,8 @@ def _sentences(end: dict[str, Any], chunk_ms: float) -> Iterator[str]:
     if end["dropped"] or end["largest_lag_ms"]:
         lag = end["largest_lag_ms"]
         yield f"{end['windows']} windows answered, {end['dropped']} dropped, at most {lag:.0f} ms late"
+    if end["late"] or end["stray"]:
+        yield f"{end['late']} events left out that came after later ones, {end['stray']} with a time far ahead"
 
 
 def run(arguments: list[str]) -> int:

@@ -17,7 +17,6 @@ from ranvier.data.events import Events
 from ranvier.data.formats.chunks import cut_blocks
 from ranvier.data.udp import open_udp
 
-
 # What a network or a driver mixes up lies within milliseconds; a larger step is a damaged time or another clock.
 LEAP_US = 1_000_000
 
