@@ -3,24 +3,37 @@
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
 
+from ranvier import models
 from ranvier.cli import INTERRUPTED, OK, USAGE, main
-from ranvier.cli.answers import Labels
+from ranvier.cli.answers import Labels, Objects
 from ranvier.cli.options import print_json
+from ranvier.data.events import Events
+from ranvier.data.formats import open_events, write_npz
+from ranvier.data.letterbox import Letterbox
 from ranvier.data.live import Live
+from ranvier.data.representations import stack
 from ranvier.data.udp import ROW
-from ranvier.run import Run
+from ranvier.layers.anchors import detect
+from ranvier.recipes import NCars, Prophesee
+from ranvier.run import Run, start_run
+from ranvier.stream import detection_rows
 
 SENSOR = (34, 34)
 
@@ -158,6 +171,79 @@ def test_ctrl_c_ends_a_network_source(finished_run, tmp_path):
     assert end["chunks"] == len(answers)
     with Image.open(picture) as film:
         assert film.n_frames in (len(answers), len(answers) + 1)
+
+
+WIDE = (150, 70)
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """Random events of 200 ms on a sensor that no network here was trained for."""
+    generator = np.random.default_rng(0)
+    x, y, polarity = (generator.integers(0, high, 6000) for high in (*WIDE, 2))
+    write_npz(tmp_path / "wide.npz", Events.of(np.sort(generator.integers(0, 200_000, 6000)), x, y, polarity, WIDE))
+    return tmp_path / "wide.npz"
+
+
+def letterboxed(run: Run, folder: Path, data: Prophesee | NCars) -> Run:
+    """The network of a run, as if it had learned from a letterboxed data set."""
+    begun = start_run(folder, replace(run.config, data=data))
+    shutil.copy(run.path / "weights.safetensors", folder)
+    return begun
+
+
+def test_a_letterboxed_detector_sees_what_it_learned_from(finished_detector, wide, tmp_path, capsys):
+    learned = finished_detector.config.data
+    data = Prophesee(size=(64, 96), window_us=100_000, stacking=learned.stacking, bins=learned.bins)
+    run = letterboxed(finished_detector, tmp_path / "run", data)
+    picture = tmp_path / "film.png"
+    command = ["stream", str(run.path), str(wide), "--score", "0.06", "--picture", str(picture), "--json"]
+    assert main([*command, "--chunk", "2"]) == OK
+    answer, end = lines(capsys.readouterr().out)
+
+    box = Letterbox(sensor=WIDE, size=data.size)
+    x = stack(open_events(wide).read(), stacking="sbt", window_us=100_000, steps=2, start=0, bins=data.bins)
+    net = run.net()
+    with torch.inference_mode():
+        y = net(box.image(x).unsqueeze(1))[-1]
+    (found,) = detect(y, net.grid(*data.size), score=0.06, nms_iou=run.config.task.nms_iou)
+    rows = detection_rows(200_000, box.undo(found.xywh), *found[1:], classes=run.config.task.classes)
+    rows = [row for row in rows if row["width"] > 0 and row["height"] > 0]
+    assert len(rows) > 5
+    assert answer["detections"] == rows
+    assert max(row["x"] + row["width"] for row in rows) > data.size[1]
+    assert end["detections"] == len(rows)
+    with Image.open(picture) as film:
+        assert film.size == (WIDE[0] * 4, WIDE[1] * 4)
+
+
+@pytest.mark.parametrize("sensor", [(40, 20), (20, 40), (64, 40), (128, 96), (150, 70)])
+def test_a_letterboxed_picture_is_seen_where_it_was(finished_detector, sensor):
+    width, height = sensor
+    image = torch.arange(1.0, height * width + 1).view(height, width)
+    box = Letterbox(sensor=sensor, size=(64, 64))
+    seen = box.image(image)
+    shown = Objects(finished_detector.config, nn.Identity(), sensor, box, 0.3).on_sensor(seen)
+    # What the network saw comes back to its place; what it did not see is filled from its neighbours.
+    kept = torch.isin(image, seen)
+    assert torch.equal(shown[kept], image[kept])
+    assert torch.isin(shown, seen[seen > 0]).all()
+    assert kept.all() == (max(sensor) <= 64)
+
+
+def test_a_letterboxed_classifier_takes_any_sensor(finished_run, wide, tmp_path, capsys):
+    data = NCars(size=(34, 34), steps=4, window_us=50_000)
+    model = replace(finished_run.config.model, in_channels=1)
+    run = start_run(tmp_path / "run", replace(finished_run.config, data=data, model=model))
+    torch.manual_seed(0)
+    save_file(models.build(model).state_dict(), run.path / "weights.safetensors")
+    assert main(["stream", str(run.path), str(wide), "--json"]) == OK
+    end = lines(capsys.readouterr().out)[-1]
+    x = stack(open_events(wide).read(), stacking="last", window_us=50_000, steps=4, start=0)
+    with torch.inference_mode():
+        whole = run.net()(Letterbox(sensor=WIDE, size=data.size).image(x).unsqueeze(1)).mean(0)[0].softmax(-1)
+    assert end["probability"] == pytest.approx(float(whole.max()), abs=1e-6)
+    assert end["label"] == str(int(whole.argmax()))
 
 
 def test_a_source_without_an_event_is_named(finished_run, camera, tmp_path, capsys):

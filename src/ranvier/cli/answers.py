@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from ranvier.animate import draw_boxes, draw_caption, draw_mask, enlarge, enlarging, event_image
 from ranvier.cli.show import bar, spans
 from ranvier.colours import CLASSES
+from ranvier.data.letterbox import Letterbox
 from ranvier.layers.anchors import Detections, detect
 from ranvier.recipes import Recipe
 from ranvier.stream import StreamStep, detection_rows
@@ -19,14 +21,24 @@ from ranvier.stream import StreamStep, detection_rows
 RGB = NDArray[np.uint8]
 
 
+@dataclass
 class _Answers:
     """What is kept of a stream: small numbers of each chunk, never a tensor of all."""
 
-    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
-        self.recipe, self.net, self.sensor, self.score = recipe, net, sensor, score
-        self.classes = recipe.task.classes
-        self.factor = enlarging(*sensor)
-        self.begin: int | None = None
+    recipe: Recipe
+    net: nn.Module
+    sensor: tuple[int, int]
+    letterbox: Letterbox | None
+    score: float
+    begin: int | None = field(default=None, init=False)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.recipe.task.classes
+
+    @property
+    def factor(self) -> int:
+        return enlarging(*self.sensor)
 
     def time(self, step: StreamStep) -> str:
         """When a chunk ends, from the beginning of the stream: the clock of a camera may count from anywhere."""
@@ -35,23 +47,32 @@ class _Answers:
         return f"{(step.t_us - self.begin) / 1000:.0f} ms"
 
     def events(self, step: StreamStep) -> RGB:
-        """The events of a chunk's last time step, cut to the sensor and enlarged."""
-        width, height = self.sensor
-        frame = step.x[-1, 0, :, :height, :width]
+        """The events of a chunk's last time step, as far as the network saw them, on the sensor and enlarged."""
+        frame = self.on_sensor(step.x[-1, 0])
         return enlarge(event_image(frame, stacking=self.recipe.data.stacking), self.factor)
+
+    def on_sensor(self, image: torch.Tensor) -> torch.Tensor:
+        """Return an image `[..., h, w]` of the network's size, such as its input, in pixels of the sensor."""
+        width, height = self.sensor
+        if self.letterbox is None:
+            # It was padded on the right and at the bottom.
+            return image[..., :height, :width]
+        (high, wide), (left, top) = self.letterbox.inner, self.letterbox.corner
+        # Of the pixels that `Letterbox.image` made, the last one taken from here or from before here.
+        rows, columns = (((torch.arange(n) + 1) * of - 1) // n for n, of in ((height, high), (width, wide)))
+        return image[..., top + rows[:, None], left + columns]
 
     def caption(self, image: RGB, step: StreamStep) -> RGB:
         return draw_caption(image, self.time(step))
 
 
+@dataclass
 class Labels(_Answers):
     """A classifier: the label of all that was seen so far."""
 
-    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
-        super().__init__(recipe, net, sensor, score)
-        self.labels: list[str] = []
-        self.times: list[int] = []
-        self.last: dict[str, Any] = {}
+    labels: list[str] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    last: dict[str, Any] = field(default_factory=dict)
 
     def take(self, step: StreamStep) -> dict[str, Any]:
         probability = step.answer[0].softmax(-1)
@@ -79,20 +100,21 @@ class Labels(_Answers):
         yield f"answer [bold]{self.last['label']}[/]  [#e8742c]{bar(share)}[/] {100 * share:.1f} %"
 
 
+@dataclass
 class Objects(_Answers):
     """A detector: the boxes at the end of each chunk."""
 
-    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
-        super().__init__(recipe, net, sensor, score)
-        self.chunks = 0
-        self.counts: Counter[str] = Counter()
-        self.found: Detections
+    chunks: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    found: Detections = field(init=False)
 
     def take(self, step: StreamStep) -> dict[str, Any]:
         grid = self.net.grid(*step.x.shape[-2:])  # type: ignore[operator]
         (found,) = detect(step.answer, grid, score=self.score, nms_iou=self.recipe.task.nms_iou)  # type: ignore[union-attr]
-        # The picture was padded: no object is beyond the sensor.
-        inside = (found.xywh[:, 0] < self.sensor[0]) & (found.xywh[:, 1] < self.sensor[1])
+        if self.letterbox is not None:
+            found = found._replace(xywh=self.letterbox.undo(found.xywh))
+        # What was padded holds no object: such boxes begin beyond the sensor, or have nothing left of them on it.
+        inside = (found.xywh[:, :2] < found.xywh.new_tensor(self.sensor)).all(1) & (found.xywh[:, 2:] > 0).all(1)
         self.found = Detections(*(column[inside] for column in found))
         self.chunks += 1
         self.counts.update(self.names)
@@ -120,18 +142,19 @@ class Objects(_Answers):
             yield f"  {name:<12} {count:5}  [#e8742c]{bar(count / total)}[/]"
 
 
+@dataclass
 class Regions(_Answers):
     """A segmenter: the class of each pixel at the end of each chunk."""
 
-    def __init__(self, recipe: Recipe, net: nn.Module, sensor: tuple[int, int], score: float) -> None:
-        super().__init__(recipe, net, sensor, score)
+    pixels: torch.Tensor = field(init=False)
+    labels: torch.Tensor = field(init=False)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         self.pixels = torch.zeros(len(self.classes), dtype=torch.long)
-        self.labels: torch.Tensor
-        self.last: dict[str, float] = {}
 
     def take(self, step: StreamStep) -> dict[str, Any]:
-        width, height = self.sensor
-        self.labels = step.answer[0].argmax(0)[:height, :width].cpu()
+        self.labels = self.on_sensor(step.answer[0].argmax(0)).cpu()
         pixels = torch.bincount(self.labels.flatten(), minlength=len(self.classes))
         self.pixels += pixels
         self.last = self._shares(pixels)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ranvier.data.formats import Recording
+    from ranvier.data.letterbox import Letterbox
     from ranvier.data.live import Live
     from ranvier.recipes import Recipe
     from ranvier.stream import Pace
@@ -50,9 +51,9 @@ def stream(
 ) -> None:
     """Feed a recording or a camera to a run chunk by chunk, with carried memory: answers over time, and the latency.
 
-    Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, at the full size of
-    the sensor. Memory does not grow. Ctrl-C ends a camera or a network source, and the picture and the last line are
-    still written.
+    Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, in pixels of the
+    sensor. A network that learned from letterboxed pictures gets such, any other one the full size. Memory does not
+    grow. Ctrl-C ends a camera or a network source, and the picture and the last line are still written.
 
     Args:
         run: the folder of the run.
@@ -91,28 +92,33 @@ def stream(
                 raise ValueError("--speed is for recordings: a live source brings its own time")
         elif policy and speed is None:
             raise ValueError("--policy needs --speed for a recording: without it, every answer is waited for")
-        _check(recipe, events.sensor, run)
+        letterbox = _letterbox(recipe, events.sensor)
+        _check(recipe, events.sensor, letterbox, run)
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
         net = opened.net().to(check_device(device))
         classifies = recipe.task.name == "classify"
         if steps is None and classifies:
             steps = recipe.data.steps
+        multiple = 1 if letterbox else _multiple(net)
         inputs = _inputs(
             events,
             recipe,
             pace,
             steps=steps or None,
             chunk=chunk,
-            multiple=_multiple(net),
+            multiple=multiple,
             policy=policy or "queue",
             speed=speed,
         )
-        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
+        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score)
         readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
-        _warm(net, recipe, events.sensor, chunk, device)
+        width, height = events.sensor
+        size = letterbox.size if letterbox else (height + -height % multiple, width + -width % multiple)
+        _warm(net, recipe, size, chunk, device)
         status = None if json else closing.enter_context(out.status("streaming"))
         try:
-            for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
+            fit = letterbox.image if letterbox else lambda x: x
+            for step in stream(net, ((t, fit(x).to(device)) for t, x in inputs), readout=readout):
                 found = answers.take(step)
                 if show is not None:
                     show(answers.draw(step))
@@ -185,11 +191,19 @@ def _multiple(net: "nn.Module") -> int:
     return getattr(net, "multiple", 1)
 
 
-def _check(recipe: "Recipe", sensor: tuple[int, int], run: Path) -> None:
+def _letterbox(recipe: "Recipe", sensor: tuple[int, int]) -> "Letterbox | None":
+    """How the pictures of this sensor become as those that the network learned from, if its data set is letterboxed."""
+    from ranvier.data.letterbox import Letterbox
+
+    size = getattr(recipe.data, "size", None)
+    return Letterbox(sensor=sensor, size=size) if size else None
+
+
+def _check(recipe: "Recipe", sensor: tuple[int, int], letterbox: "Letterbox | None", run: Path) -> None:
     if getattr(recipe.data, "frames", False):
         raise ValueError(f"{run} also wants frames, and a stream of events has none: choose a run on events alone")
     height, width = recipe.model.size
-    if recipe.task.name == "classify" and sensor != (width, height):
+    if recipe.task.name == "classify" and letterbox is None and sensor != (width, height):
         raise ValueError(
             f"the events come from a {sensor[0]}x{sensor[1]} sensor, {run} was trained on {width}x{height}: choose a "
             "recording of that size, or train on this camera"
@@ -202,12 +216,11 @@ def _start(recording: "Recording", recipe: "Recipe") -> int:
     return 0 if 0 <= first < recipe.data.window_us * recipe.data.steps else first
 
 
-def _warm(net: "nn.Module", recipe: "Recipe", sensor: tuple[int, int], chunk: int, device: str) -> None:
+def _warm(net: "nn.Module", recipe: "Recipe", size: tuple[int, int], chunk: int, device: str) -> None:
     """The first call of a network allocates and chooses its algorithms: no camera would wait for that."""
     import torch
 
-    width, height = (-(-side // _multiple(net)) * _multiple(net) for side in sensor)
-    net(torch.zeros(chunk, 1, recipe.model.in_channels, height, width, device=device))
+    net(torch.zeros(chunk, 1, recipe.model.in_channels, *size, device=device))
 
 
 def _timing(latencies: list[float], pace: "Pace", events: "Recording | Live") -> dict[str, Any]:
