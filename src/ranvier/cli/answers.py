@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ranvier.animate import draw_boxes, draw_caption, draw_mask, enlarge, enlarging, event_image
-from ranvier.cli.show import bar, spans
+from ranvier.cli.show import bar
 from ranvier.colours import CLASSES
 from ranvier.data.letterbox import Letterbox
 from ranvier.layers.anchors import Detections, detect
 from ranvier.recipes import Recipe
-from ranvier.stream import StreamStep, detection_rows
+from ranvier.stream import Pace, StreamStep, detection_rows
 
 RGB = NDArray[np.uint8]
 
@@ -30,7 +30,7 @@ class _Answers:
     sensor: tuple[int, int]
     letterbox: Letterbox | None
     score: float
-    begin: int | None = field(default=None, init=False)
+    pace: Pace
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -42,9 +42,8 @@ class _Answers:
 
     def time(self, step: StreamStep) -> str:
         """When a chunk ends, from the beginning of the stream: the clock of a camera may count from anywhere."""
-        if self.begin is None:
-            self.begin = step.t_us - len(step.x) * self.recipe.data.window_us
-        return f"{(step.t_us - self.begin) / 1000:.0f} ms"
+        assert self.pace.start_us is not None
+        return f"{(step.t_us - self.pace.start_us) / 1000:.0f} ms"
 
     def events(self, step: StreamStep) -> RGB:
         """The events of a chunk's last time step, as far as the network saw them, on the sensor and enlarged."""
@@ -70,17 +69,23 @@ class _Answers:
 class Labels(_Answers):
     """A classifier: the label of all that was seen so far."""
 
-    labels: list[str] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+    stretches: list[tuple[int, int, str]] = field(default_factory=list)
+    """when the label changed: from, to, label"""
     last: dict[str, Any] = field(default_factory=dict)
 
     def take(self, step: StreamStep) -> dict[str, Any]:
         probability = step.answer[0].softmax(-1)
         winner = int(probability.argmax())
         self.last = {"label": self.classes[winner], "probability": float(probability[winner])}
-        self.labels.append(self.classes[winner])
-        self.times.append(step.t_us)
+        self._extend(step.t_us, self.classes[winner])
         return self.last
+
+    def _extend(self, t_us: int, label: str) -> None:
+        begin = self.stretches[-1][1] if self.stretches else self.pace.start_us
+        assert begin is not None
+        if self.stretches and self.stretches[-1][2] == label:
+            begin, _, _ = self.stretches.pop()
+        self.stretches.append((begin, t_us, label))
 
     def draw(self, step: StreamStep) -> RGB:
         return draw_caption(self.events(step), f"{self.time(step)}  {self.short()}")
@@ -91,11 +96,10 @@ class Labels(_Answers):
     def end(self) -> dict[str, Any]:
         return self.last
 
-    def sentences(self, chunk_ms: float) -> Iterator[str]:
-        first = self.times[0] / 1000 - chunk_ms
-        edges = [0.0, *(t / 1000 - first for t in self.times)]
-        for start, stop, label in spans(self.labels, edges):
-            yield f"  {start:6.0f} to {stop:.0f} ms  [bold]{label}[/]"
+    def sentences(self) -> Iterator[str]:
+        first = self.stretches[0][0]
+        for start, stop, label in self.stretches:
+            yield f"  {(start - first) / 1000:6.0f} to {(stop - first) / 1000:.0f} ms  [bold]{label}[/]"
         share = self.last["probability"]
         yield f"answer [bold]{self.last['label']}[/]  [#e8742c]{bar(share)}[/] {100 * share:.1f} %"
 
@@ -135,7 +139,7 @@ class Objects(_Answers):
     def end(self) -> dict[str, Any]:
         return {"detections": sum(self.counts.values()), "by_class": dict(self.counts)}
 
-    def sentences(self, chunk_ms: float) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         total = sum(self.counts.values())
         yield f"[bold]{total}[/] boxes with a score of {self.score:g} or more in {self.chunks} chunks"
         for name, count in self.counts.most_common():
@@ -177,7 +181,7 @@ class Regions(_Answers):
     def end(self) -> dict[str, Any]:
         return {"share": self._shares(self.pixels)}
 
-    def sentences(self, chunk_ms: float) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         yield "share of all pixels"
         for name, share in self._shares(self.pixels).items():
             yield f"  {name:<12} {100 * share:5.1f} %  [#e8742c]{bar(share)}[/]"

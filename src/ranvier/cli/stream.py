@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ranvier.data.letterbox import Letterbox
     from ranvier.data.live import Live
     from ranvier.recipes import Recipe
-    from ranvier.stream import Pace
+    from ranvier.stream import Latencies, Pace
 
 
 def stream(
@@ -76,7 +76,7 @@ def stream(
     from ranvier.cli.answers import ANSWERS
     from ranvier.data.formats import Recording
     from ranvier.run import open_run
-    from ranvier.stream import Pace, stream
+    from ranvier.stream import Latencies, Pace, stream
 
     if chunk < 1:
         raise ValueError(f"expected --chunk of 1 or more, got {chunk}")
@@ -84,7 +84,7 @@ def stream(
     opened = open_run(run)
     recipe, events = opened.config, _open(source, sensor)
     out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
-    pace, latencies, interrupted = Pace(), [], False
+    pace, latencies, interrupted = Pace(), Latencies(), False
     with ExitStack() as closing, torch.inference_mode():
         if not isinstance(events, Recording):
             closing.enter_context(events)
@@ -110,7 +110,7 @@ def stream(
             policy=policy or "queue",
             speed=speed,
         )
-        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score)
+        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score, pace)
         readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
         width, height = events.sensor
         size = letterbox.size if letterbox else (height + -height % multiple, width + -width % multiple)
@@ -122,22 +122,23 @@ def stream(
                 found = answers.take(step)
                 if show is not None:
                     show(answers.draw(step))
+                latencies.add(step.latency_s)
+                pace.answered()
                 if json:
                     print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
                 elif status is not None:
                     status.update(f"{answers.time(step)}: {answers.short()}")
-                latencies.append(step.latency_s)
         except KeyboardInterrupt:
-            if not latencies:
+            if not latencies.count:
                 raise
             interrupted = True
-        if not latencies:
+        if not latencies.count:
             raise ValueError(f"{source}: no events arrived")
     end = answers.end() | _timing(latencies, pace, events)
     if json:
         print_json(end)
     else:
-        for line in (*answers.sentences(chunk_ms), *_sentences(end, chunk_ms)):
+        for line in (*answers.sentences(), *_sentences(end, _length(recipe, chunk))):
             out.print(line)
         if picture is not None:
             wrote(picture)
@@ -223,14 +224,18 @@ def _warm(net: "nn.Module", recipe: "Recipe", size: tuple[int, int], chunk: int,
     net(torch.zeros(chunk, 1, recipe.model.in_channels, *size, device=device))
 
 
-def _timing(latencies: list[float], pace: "Pace", events: "Recording | Live") -> dict[str, Any]:
-    import numpy as np
+def _length(recipe: "Recipe", chunk: int) -> str:
+    data = recipe.data
+    if data.stacking == "sbn":
+        return f"{chunk * data.bins * data.events_per_bin} events"
+    return f"{chunk * data.window_us / 1000:g} ms"
 
-    p50, p95 = np.percentile(latencies, (50, 95))
+
+def _timing(latencies: "Latencies", pace: "Pace", events: "Recording | Live") -> dict[str, Any]:
     return {
-        "chunks": len(latencies),
-        "latency_p50_s": float(p50),
-        "latency_p95_s": float(p95),
+        "chunks": latencies.count,
+        "latency_p50_s": latencies.percentile(50),
+        "latency_p95_s": latencies.percentile(95),
         "real_time_factor": pace.real_time_factor,
         "windows": pace.processed,
         "dropped": pace.dropped,
@@ -240,9 +245,9 @@ def _timing(latencies: list[float], pace: "Pace", events: "Recording | Live") ->
     }
 
 
-def _sentences(end: dict[str, Any], chunk_ms: float) -> Iterator[str]:
+def _sentences(end: dict[str, Any], length: str) -> Iterator[str]:
     yield (
-        f"latency of a chunk of {chunk_ms:g} ms: p50 {seconds(end['latency_p50_s'])}, "
+        f"latency of a chunk of {length}: p50 {seconds(end['latency_p50_s'])}, "
         f"p95 {seconds(end['latency_p95_s'])} over {end['chunks']} chunks"
     )
     factor = end["real_time_factor"]
