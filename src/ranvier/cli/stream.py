@@ -1,6 +1,6 @@
 """`ranvier stream RUN SOURCE`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -88,37 +88,25 @@ def stream(
     with ExitStack() as closing, torch.inference_mode():
         if not isinstance(events, Recording):
             closing.enter_context(events)
-            if speed is not None:
-                raise ValueError("--speed is for recordings: a live source brings its own time")
-        elif policy and speed is None:
-            raise ValueError("--policy needs --speed for a recording: without it, every answer is waited for")
         letterbox = _letterbox(recipe, events.sensor)
         _check(recipe, events.sensor, letterbox, run)
+        _check_pace(policy, speed, recorded=isinstance(events, Recording))
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
         net = opened.net().to(check_device(device))
+        fit = letterbox.image if letterbox else _padding(net)
         classifies = recipe.task.name == "classify"
         if steps is None and classifies:
             steps = recipe.data.steps
-        multiple = 1 if letterbox else _multiple(net)
         inputs = _inputs(
-            events,
-            recipe,
-            pace,
-            steps=steps or None,
-            chunk=chunk,
-            multiple=multiple,
-            policy=policy or "queue",
-            speed=speed,
+            events, recipe, pace, steps=steps or None, chunk=chunk, fit=fit, policy=policy or "queue", speed=speed
         )
         answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score, pace)
         readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
-        width, height = events.sensor
-        size = letterbox.size if letterbox else (height + -height % multiple, width + -width % multiple)
-        _warm(net, recipe, size, chunk, device)
+        # The first call of a network allocates and chooses its algorithms: no camera would wait for that.
+        net(fit(torch.zeros(chunk, 1, recipe.model.in_channels, *reversed(events.sensor))).to(device))
         status = None if json else closing.enter_context(out.status("streaming"))
         try:
-            fit = letterbox.image if letterbox else lambda x: x
-            for step in stream(net, ((t, fit(x).to(device)) for t, x in inputs), readout=readout):
+            for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
                 found = answers.take(step)
                 if show is not None:
                     show(answers.draw(step))
@@ -154,11 +142,11 @@ def _inputs(
     *,
     steps: int | None,
     chunk: int,
-    multiple: int,
+    fit: Callable[["Tensor"], "Tensor"],
     policy: Policy,
     speed: float | None,
 ) -> "Iterator[tuple[int, Tensor]]":
-    """Cut, pace and stack the events as the recipe says."""
+    """Cut, pace and stack the events as the recipe says, and fit what comes of it to the network."""
     from ranvier.data.formats import Recording
     from ranvier.stream import cut, paced, stacked, timed
 
@@ -173,9 +161,8 @@ def _inputs(
         start_us=None if by_number or not isinstance(events, Recording) else _start(events, recipe),
     )
     parts = timed(parts, pace) if recorded and speed is None else paced(parts, pace, policy=policy, speed=speed)
-    return stacked(
-        parts, stacking=data.stacking, bins=bins, events_per_bin=events_per_bin, chunk=chunk, multiple=multiple
-    )
+    inputs = stacked(parts, stacking=data.stacking, bins=bins, events_per_bin=events_per_bin, chunk=chunk)
+    return ((t_us, fit(x)) for t_us, x in inputs)
 
 
 def _open(source: str, sensor: tuple[int, int] | None) -> "Recording | Live":
@@ -187,9 +174,12 @@ def _open(source: str, sensor: tuple[int, int] | None) -> "Recording | Live":
     return open_events(source, sensor=sensor)
 
 
-def _multiple(net: "nn.Module") -> int:
-    """What the sides of a picture must be multiples of."""
-    return getattr(net, "multiple", 1)
+def _padding(net: "nn.Module") -> Callable[["Tensor"], "Tensor"]:
+    """Return what pads pictures of any size, on the right and at the bottom, until the network takes them."""
+    from torch.nn.functional import pad
+
+    multiple = getattr(net, "multiple", 1)
+    return lambda x: pad(x, (0, -x.shape[-1] % multiple, 0, -x.shape[-2] % multiple))
 
 
 def _letterbox(recipe: "Recipe", sensor: tuple[int, int]) -> "Letterbox | None":
@@ -211,17 +201,17 @@ def _check(recipe: "Recipe", sensor: tuple[int, int], letterbox: "Letterbox | No
         )
 
 
+def _check_pace(policy: Policy | None, speed: float | None, *, recorded: bool) -> None:
+    if recorded and policy and speed is None:
+        raise ValueError("--policy needs --speed for a recording: without it, every answer is waited for")
+    if not recorded and speed is not None:
+        raise ValueError("--speed is for recordings: a live source brings its own time")
+
+
 def _start(recording: "Recording", recipe: "Recipe") -> int:
     """Where the first window begins: at time 0 as in training, unless the clock had been running for long by then."""
     first = int(next(recording.chunks(count=1)).t[0])
     return 0 if 0 <= first < recipe.data.window_us * recipe.data.steps else first
-
-
-def _warm(net: "nn.Module", recipe: "Recipe", size: tuple[int, int], chunk: int, device: str) -> None:
-    """The first call of a network allocates and chooses its algorithms: no camera would wait for that."""
-    import torch
-
-    net(torch.zeros(chunk, 1, recipe.model.in_channels, *size, device=device))
 
 
 def _length(recipe: "Recipe", chunk: int) -> str:
