@@ -17,25 +17,25 @@ def marks(ax: Axes) -> int:
     return sum(int(np.isnan(np.asarray(line.get_ydata(), float)).sum()) for line in ax.lines)
 
 
-def test_event_image_shows_on_in_amber_off_in_blue_and_nothing_where_nothing_was():
+def test_frame_image_shows_on_in_amber_off_in_blue_and_nothing_where_nothing_was():
     frame = torch.zeros(2, 1, 3)
     frame[0, 0, 0] = 4
     frame[1, 0, 2] = 4
-    image = plot.event_image(frame)
+    image = plot.frame_image(frame)
     assert image.shape == (1, 3, 4)
     assert "#" + bytes(image[0, 0, :3]).hex() == plot.BLUE
     assert "#" + bytes(image[0, 2, :3]).hex() == plot.AMBER
     assert image[0, :, 3].tolist() == [255, 0, 255]
 
 
-def test_event_image_of_signed_counts_is_the_same():
+def test_frame_image_of_signed_counts_is_the_same():
     signed = torch.tensor([[[-2.0, 0.0, 3.0]]])
     counts = torch.stack([(-signed[0]).clamp(min=0), signed[0].clamp(min=0)])
-    assert np.array_equal(plot.event_image(signed), plot.event_image(counts))
+    assert np.array_equal(plot.frame_image(signed), plot.frame_image(counts))
 
 
-def test_event_image_without_events_is_clear():
-    assert not plot.event_image(torch.zeros(2, 4, 4)).any(axis=None, where=[False, False, False, True])
+def test_frame_image_without_events_is_clear():
+    assert not plot.frame_image(torch.zeros(2, 4, 4)).any(axis=None, where=[False, False, False, True])
 
 
 def test_raster_has_one_stroke_a_spike(ax):

@@ -40,7 +40,7 @@ STYLE: dict[Any, Any] = {
 """Pass to `matplotlib.rc_context`; grounds are transparent, so that pictures sit on light and on dark paper."""
 
 
-def event_image(frame: Tensor) -> NDArray[np.uint8]:
+def frame_image(frame: Tensor) -> NDArray[np.uint8]:
     """Return counts `[2, H, W]` (OFF, ON) or signed counts `[1, H, W]` as a picture `[H, W, 4]`, clear where quiet."""
     counts = frame.detach().cpu().numpy().astype(np.float32)
     off, on = counts if len(counts) == 2 else (np.maximum(-counts[0], 0), np.maximum(counts[0], 0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ranvier.data.cache import cache_folder
-from ranvier.data.generate import fingerprint, generate
+from ranvier.data.generate import _write, fingerprint, generate
 from ranvier.data.scene import Scene
 from tests.data.made_scenes import MadeScenes
 
@@ -114,3 +114,18 @@ def test_fingerprints(tmp_path):
     names.append(fingerprint("x", [str(file)], array))
     assert len(set(names)) == 5
     assert all(name.startswith("x-") for name in names)
+
+
+def test_of_two_processes_that_make_the_same_scenes_the_first_wins(monkeypatch):
+    first = []
+
+    def overtaken(folder, scenes):
+        _write(folder, scenes)
+        if not first:
+            first.append(None)
+            generate(MadeScenes(), processes=1)
+
+    monkeypatch.setattr("ranvier.data.generate._write", overtaken)
+    stored = generate(MadeScenes(), processes=1)
+    assert_same(stored.scene(5), MadeScenes().scene(5))
+    assert [path.name for path in cache_folder().iterdir()] == [stored.key]

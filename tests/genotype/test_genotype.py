@@ -104,6 +104,14 @@ def test_files_without_a_genotype_are_refused(tmp_path: Path, text: str, message
         load(path)
 
 
+def test_a_file_of_the_same_name_does_not_hide_a_shipped_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cifar").write_text("notes")
+    monkeypatch.chdir(tmp_path)
+    assert load("cifar").name == "cifar"
+    with pytest.raises(ValueError, match="holds no genotype"):
+        load("./cifar")
+
+
 def test_a_file_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
     cell = load("cifar")
     fields = {"schema": 1, "name": "short", "source": "here", "edges": cell.edges, "path": [0]}

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ranvier import models
 from ranvier.carry import Carry
-from ranvier.layers import Stack, conv_block, folded
-from ranvier.neurons import LIF, Neuron
+from ranvier.layers import PerStep, Stack, conv_block, folded
+from ranvier.neurons import LI, LIF, Neuron
 from ranvier.recipes import SpikeFPN, SpikingEDN
 
 FPN = SpikeFPN(genotype=replace(SpikeFPN().genotype, path=(0, 1, 1, 2), filters=4), size=(32, 64), scales=2)
@@ -133,6 +133,18 @@ def test_layers_behind_the_last_neuron_keep_their_precision() -> None:
     assert fast(torch.rand(2, 1, 2, 5, 5)).dtype == torch.float32
 
 
+def test_a_last_neuron_that_is_the_answer_keeps_its_precision() -> None:
+    net = Stack(nn.Linear(4, 8), LIF(tau=2.0), nn.Linear(8, 3), LI(tau=2.0))
+    fast, x = folded(net, dtype=torch.bfloat16), torch.rand(2, 1, 4)
+    assert [p.dtype for p in fast.parameters()] == 2 * [torch.bfloat16] + 2 * [torch.float32]
+    assert fast(x).dtype == net(x).dtype
+
+
+def test_convolutions_of_other_ranks_are_left_as_they_are() -> None:
+    net, x = nn.Sequential(nn.Conv3d(2, 2, 3)), torch.randn(1, 2, 4, 4, 4)
+    torch.testing.assert_close(folded(net)(x), net(x))
+
+
 def test_a_norm_per_step_is_folded_too() -> None:
     x = torch.randn(4, 2, 2, 6, 6)
     net = settled(conv_block(2, 5, LIF(tau=2.0, v_threshold=1.0), norm="per_step"), x)
@@ -160,5 +172,9 @@ def test_a_norm_without_running_statistics_is_not_folded() -> None:
 def test_a_norm_that_somebody_listens_to_is_not_folded() -> None:
     x = torch.randn(2, 2, 4, 4)
     net = settled(nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)), x)
+    net[1].register_forward_hook(lambda module, inputs, output: output + 1)
+    torch.testing.assert_close(folded(net)(x), net(x))
+    x = torch.randn(3, 2, 2, 4, 4)
+    net = settled(Stack(nn.Conv2d(2, 3, 1), PerStep(nn.BatchNorm2d(3))), x)
     net[1].register_forward_hook(lambda module, inputs, output: output + 1)
     torch.testing.assert_close(folded(net)(x), net(x))

@@ -21,8 +21,17 @@ def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
 
 @pytest.mark.parametrize("data", [EventFrames(name="digits"), Scenes(name="drive"), Prophesee(name="1mpx"), NCars()])
 def test_parts_come_back_as_their_own_kind_under_each_of_their_names(data: Data) -> None:
-    recipe = replace(load("nmnist-conv"), data=data)
+    fitting = {"label": "nmnist-conv", "boxes": "gen1-spikefpn"}[data.target]
+    recipe = replace(load(fitting), data=data)
     assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
+
+
+def test_data_and_task_must_fit() -> None:
+    mosaic, gen1 = load("mosaic-spikefpn"), load("gen1-spikefpn")
+    with pytest.raises(ValueError, match=r"'detect' learns from boxes, the data 'mosaic' gives masks"):
+        replace(mosaic, data=replace(mosaic.data, target="masks"))  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"expected data.classes as in task.classes \('car', 'pedestrian'\)"):
+        replace(gen1, data=replace(gen1.data, classes=("pedestrian", "car")))  # type: ignore[call-arg]
 
 
 def test_a_wrong_name_lists_near_ones() -> None:
@@ -67,11 +76,15 @@ def test_differences_name_every_leaf() -> None:
         ("train", "batch_size", 0, "expected batch_size of 1 or more, got 0"),
         ("train", "warmup", 2.0, "expected warmup from 0 to 1"),
         ("data", "steps", 0, "expected steps of 1 or more"),
-        ("model", "channels", (4, 0), r"expected channels of 1 or more, got \(4, 0\)"),
-        ("model", "classes", 5, "got model.classes 5 and 10 names in task.classes"),
+        ("model", "size", (4, 0), r"expected size of 1 or more, got \(4, 0\)"),
+        ("model", "classes", 5, "got model.classes 5 and 11 names in task.classes"),
+        ("task", "burn_in", -1, "expected burn_in of 0 or more, got -1"),
+        ("task", "ohem_threshold", 7.0, "expected ohem_threshold from 0 to 1, got 7.0"),
+        ("data", "count", 0, "expected count of 1 or more, got 0"),
+        ("train", "lr", -1.0, "expected lr of 0 or more, got -1.0"),
     ],
 )
 def test_numbers_without_a_meaning_are_refused(part: str, field: str, value: object, message: str) -> None:
-    recipe = load("nmnist-conv")
+    recipe = load("mosaic-spikingedn")
     with pytest.raises(ValueError, match=message):
         replace(recipe, **{part: replace(getattr(recipe, part), **{field: value})})

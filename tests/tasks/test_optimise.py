@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ranvier.neurons import AdaptiveLIF
 from ranvier.recipes import Train
 from ranvier.tasks.optimise import learning_rate, optimizer
 
@@ -52,3 +53,12 @@ def test_amsgrad_decays_every_parameter_through_its_gradient() -> None:
     net = torch.nn.Linear(3, 2)
     groups = optimizer(net, Train(optimizer="amsgrad", weight_decay=5e-4)).param_groups
     assert [(g["weight_decay"], g["amsgrad"], len(g["params"])) for g in groups] == [(5e-4, True, 2)]
+
+
+def test_time_constants_of_adaptive_thresholds_stay_in_their_range() -> None:
+    neuron = AdaptiveLIF(decay=0.2, tau_a_range=(0.64, 1.1))
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), neuron)
+    optimiser = optimizer(net, Train(lr=0.5))
+    neuron.tau_a.grad = torch.tensor(-1.0)
+    optimiser.step()
+    assert neuron.tau_a.item() == pytest.approx(1.1)

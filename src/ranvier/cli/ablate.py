@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ranvier.recipes import Recipe
     from ranvier.run import Run
 
+# Where the neurons of a stem are called so: SpikeFPN's, SpikingEDN's (behind those of its frames).
+STEMS = ("maps.stem0.", "first.")
+
 Name = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="NAME")]]
 
 
@@ -106,6 +109,7 @@ def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
     results, task = [run.result for run in runs], runs[0].config.task
     scores = [result[task.metric] for result in results]
     rates = [rate for result in results for rate in result["firing_rate"].values()]
+    stems = [rate for name, rate in results[0]["firing_rate"].items() if name.startswith(STEMS)]
     return {
         "variant": variant,
         "score": task.metric_name,
@@ -113,7 +117,7 @@ def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
         "spread": max(scores) - min(scores),
         "runs": len(runs),
         "firing_rate": statistics.mean(rates) if rates else None,
-        "stem_firing_rate": next(iter(results[0]["firing_rate"].values()), None),
+        "stem_firing_rate": stems[-1] if stems else None,
         "parameters": sum(p.numel() for p in runs[0].net().parameters()),
         "seconds": statistics.mean(result["seconds"] for result in results),
     }

@@ -38,18 +38,20 @@ def info(
 def _about_recording(file: Path, sensor: tuple[int, int] | None, picture: Path | None, *, json: bool) -> None:
     from ranvier.data.describe import describe
 
-    found = describe(file, sensor=sensor)
+    found, out = describe(file, sensor=sensor), console()
     if json:
         print_json(found)
     else:
-        out = console()
         out.print(facts(_sentences(found)))
-        on, off = _density(file, sensor)
-        # Without a terminal there are no colours, and the picture would be a block of equal characters.
-        if out.is_terminal:
-            out.print(density_picture(on, off, columns=min(80, out.width - 1)))
+    # Without a terminal there are no colours, and the picture would be a block of equal characters.
+    drawn = out.is_terminal and not json
+    if not drawn and picture is None:
+        return
+    on, off = _density(file, sensor)
+    if drawn:
+        out.print(density_picture(on, off, columns=min(80, out.width - 1)))
     if picture is not None:
-        _write_picture(file, sensor, picture)
+        _write_picture(on, off, picture)
         if not json:
             wrote(picture)
 
@@ -83,14 +85,13 @@ def _density(file: Path, sensor: tuple[int, int] | None) -> tuple[np.ndarray, np
     return on, off
 
 
-def _write_picture(file: Path, sensor: tuple[int, int] | None, picture: Path) -> None:
+def _write_picture(on: np.ndarray, off: np.ndarray, picture: Path) -> None:
     import torch
     from matplotlib.image import imsave
 
-    from ranvier.plot import event_image
+    from ranvier.plot import frame_image
 
-    on, off = _density(file, sensor)
-    imsave(picture, event_image(torch.from_numpy(np.stack([off, on]))), format="png")
+    imsave(picture, frame_image(torch.from_numpy(np.stack([off, on]))), format="png")
 
 
 def _about_genotype(genotype: Genotype, picture: Path | None, *, json: bool) -> None:

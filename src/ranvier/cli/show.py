@@ -7,6 +7,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from ranvier.colours import AMBER, BLUE, rgb
+
 if TYPE_CHECKING:
     from ranvier.recipes import Task
 
@@ -47,7 +49,7 @@ def density_picture(on: np.ndarray, off: np.ndarray, *, columns: int = 72) -> Te
     bright = np.quantile(total[total > 0], 0.98) if (total > 0).any() else 1.0
     share = np.where(total > 0, on / np.maximum(total, 1e-9), 0.0)[..., None]
     light = np.sqrt(np.clip(total / bright, 0, 1))[..., None]
-    colour = (light * (share * (232, 116, 44) + (1 - share) * (47, 134, 181))).astype(int)
+    colour = (light * (share * rgb(AMBER) + (1 - share) * rgb(BLUE))).astype(int)
     if len(colour) % 2:
         colour = np.concatenate([colour, np.zeros_like(colour[:1])])
     text = Text()

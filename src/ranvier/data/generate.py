@@ -115,12 +115,23 @@ def _make(source: SceneSource, folder: Path, processes: int, progress: Progress 
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-"))
     try:
         _write(temporary, _scenes(source, processes, progress))
-        # Whatever is there is damaged, or has just been made by another process.
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        _put(temporary, folder)
     except BaseException:
-        shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _put(temporary: Path, folder: Path) -> None:
+    """Rename the new scenes to `folder`, unless another process has been faster: then its scenes stay."""
+    if not _whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.rename(folder)
+            return
+        except OSError:
+            if not _whole(folder):
+                raise
+    shutil.rmtree(temporary)
 
 
 def _scenes(source: SceneSource, processes: int, progress: Progress | None) -> Iterator[dict[str, NDArray]]:

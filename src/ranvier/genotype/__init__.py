@@ -82,7 +82,7 @@ def shipped() -> list[str]:
 
 
 def load(file: str | Path) -> Genotype:
-    """Return the genotype in a JSON file, or the shipped one of this name.
+    """Return the shipped genotype of this name, or the one in a JSON file.
 
     >>> load("spikefpn").path
     (0, 0, 1, 1, 1, 2, 2, 2, 3, 3)
@@ -91,11 +91,9 @@ def load(file: str | Path) -> Genotype:
         FileNotFoundError: there is neither.
         ValueError: the file holds no genotype that can be built.
     """
-    path = Path(file)
+    path = SHIPPED / f"{file}.json" if str(file) in shipped() else Path(file)
     if not path.is_file():
-        if str(file) not in shipped():
-            raise FileNotFoundError(f"no genotype {str(file)!r}: expected a file, or one of {', '.join(shipped())}")
-        path = SHIPPED / f"{file}.json"
+        raise FileNotFoundError(f"no genotype {str(file)!r}: expected a file, or one of {', '.join(shipped())}")
     try:
         values = json.loads(path.read_text())
         _check_fields(values)

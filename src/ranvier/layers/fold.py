@@ -24,8 +24,8 @@ def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     float rounding; a membrane within rounding of its threshold may fire differently.
 
     With a `dtype` of 16 bits, convolution and linear layers hold their weights in it: currents and spikes between them
-    are of this type, membranes stay float32. Layers registered behind the last neuron (or ReLU) are the answer; they
-    stay as they are, so that the copy takes and returns what `net` does.
+    are of this type, membranes stay float32. The last layer is the answer, and so is every one registered behind the
+    last neuron (or ReLU) before it: they stay as they are, so that the copy takes and returns what `net` does.
 
     `net` itself is left as it is. The copy has no gradients, and keeps the module names, so that a carry saved by name
     fits both.
@@ -42,7 +42,9 @@ def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     for module in list(net.modules()):
         if isinstance(module, (nn.Sequential, Stack)):
             _fold_batch_norms(module, uses)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
     if dtype is not None:
         _shorten(net, dtype)
     return net
@@ -68,7 +70,7 @@ def has_hooks(module: nn.Module) -> bool:
 def _fold_batch_norms(chain: nn.Module, uses: Counter[nn.Module]) -> None:
     for name, following in itertools.pairwise(chain._modules):
         conv, norm = chain._modules[name], chain._modules[following]
-        if type(norm) is PerStep:
+        if type(norm) is PerStep and not has_hooks(norm):
             norm = norm.module  # in evaluation mode every step has the same statistics
         if type(conv) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
             continue
@@ -83,14 +85,15 @@ def _fold_batch_norms(chain: nn.Module, uses: Counter[nn.Module]) -> None:
 
 
 def _shorten(net: nn.Module, dtype: torch.dtype) -> None:
-    """Bring the layers before the last neuron to `dtype`; each of all layers then takes what reaches it to its own."""
+    """Bring the layers before the answer to `dtype`; each of all layers then takes what reaches it to its own."""
     modules = list(net.modules())
-    last = max((i for i, module in enumerate(modules) if isinstance(module, (Neuron, nn.ReLU))), default=-1)
-    for i, module in enumerate(modules):
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            if i < last:
-                module.to(dtype)
-            module.register_forward_pre_hook(_as_weight)
+    layers = [i for i, module in enumerate(modules) if isinstance(module, (nn.Conv2d, nn.Linear))]
+    neurons = (i for i, module in enumerate(modules[: max(layers, default=0)]) if isinstance(module, (Neuron, nn.ReLU)))
+    last = max(neurons, default=-1)
+    for i in layers:
+        if i < last:
+            modules[i].to(dtype)
+        modules[i].register_forward_pre_hook(_as_weight)
 
 
 def _as_weight(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Any, ...]:

@@ -1,7 +1,6 @@
 """SpikeFPN: a searched spiking encoder, a spiking feature pyramid and anchor heads (Zhang et al., IEEE TCDS 2024)."""
 
 import math
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -13,8 +12,7 @@ from ranvier.layers import conv_block, fold_time
 from ranvier.layers.anchors import AnchorGrid
 from ranvier.layers.cell import Encoder
 from ranvier.layers.pyramid import Pyramid
-from ranvier.neurons import LIF, AdaptiveLIF
-from ranvier.neurons.neuron import NeuronOptions
+from ranvier.models.neuron import hidden, stem
 from ranvier.recipes import SpikeFPN
 from ranvier.recipes.model import ANCHORS
 
@@ -90,7 +88,7 @@ class AnswerMaps(Temporal):
 
     def __init__(self, config: SpikeFPN) -> None:
         super().__init__()
-        genotype, norm, neuron = config.genotype, config.norm, _neuron(config)
+        genotype, norm, neuron = config.genotype, config.norm, partial(hidden, config)
         reached = sorted(set(genotype.path))
         if not 1 <= config.scales <= len(reached):
             raise ValueError(f"expected 1 to {len(reached)} scales for path {genotype.path}, got {config.scales}")
@@ -104,7 +102,9 @@ class AnswerMaps(Temporal):
         second = genotype.channels(0)
         first = second // 2
         block = partial(conv_block, stride=2, norm=norm, bias=True)
-        self.stem0 = block(config.in_channels, first, _stem_neuron(config, first), kernel_size=5)
+        self.stem0 = block(
+            config.in_channels, first, stem(config, first, v_threshold=config.v_threshold), kernel_size=5
+        )
         self.stem1 = block(first, second, neuron())
         self.encoder = Encoder(genotype, in_channels=(first, second), neuron=neuron, norm=norm, bias=True)
         channels = [genotype.channels(level) for level in self.levels]
@@ -134,26 +134,6 @@ def _anchors(config: SpikeFPN) -> tuple[tuple[int, int], ...]:
     if not anchors or len(anchors) % config.scales:
         raise ValueError(f"expected equally many anchors for each of {config.scales} scales, got {anchors}")
     return anchors
-
-
-def _neuron(config: SpikeFPN) -> Callable[[], nn.Module]:
-    return nn.ReLU if config.neuron == "relu" else partial(LIF, decay=config.decay, **_firing(config))
-
-
-def _stem_neuron(config: SpikeFPN, channels: int) -> nn.Module:
-    if config.neuron == "relu" or config.stem == "lif":
-        return _neuron(config)()
-    sign = 1 if config.stem == "alif+" else -1
-    return AdaptiveLIF(decay=config.decay, channels=channels, sign=sign, **_firing(config))
-
-
-def _firing(config: SpikeFPN) -> NeuronOptions:
-    return {
-        "v_threshold": config.v_threshold,
-        "surrogate": config.surrogate,
-        "temperature": config.temperature,
-        "strict": True,
-    }
 
 
 def _logit(prior: float) -> float:

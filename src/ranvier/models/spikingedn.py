@@ -11,8 +11,7 @@ from ranvier.layers.cell import Encoder
 from ranvier.layers.resize import resize, scaled
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.stack import join
-from ranvier.neurons import LIF, AdaptiveLIF
-from ranvier.neurons.neuron import NeuronOptions
+from ranvier.models.neuron import hidden, stem
 from ranvier.recipes import SpikingEDN
 
 LOW_LEVEL = 2
@@ -62,7 +61,7 @@ def spikingedn(config: SpikingEDN) -> EncoderDecoder:
             beyond the map.
     """
     _check(config)
-    neuron = partial(_neuron, config)
+    neuron = partial(hidden, config)
     genotype, norm = config.genotype, config.norm
     second = conv_block(
         config.stem_channels,
@@ -104,48 +103,20 @@ def spikingedn(config: SpikingEDN) -> EncoderDecoder:
 
 
 def _first(config: SpikingEDN) -> Temporal:
-    if config.fusion != "ssam":
-        return conv_block(
-            config.in_channels, config.stem_channels, _stem_neuron(config), kernel_size=1, norm=config.norm, bias=True
-        )
+    channels, fused = config.stem_channels, config.fusion == "ssam"
+    span = (0.64, 2.3) if fused else (0.64, 1.1)
+    neuron = stem(config, channels, v_threshold=config.stem_threshold, tau_a_range=span)
+    if not fused:
+        return conv_block(config.in_channels, channels, neuron, kernel_size=1, norm=config.norm, bias=True)
     return SSAM(
         config.frame_channels,
         config.event_channels,
-        config.stem_channels,
-        _stem_neuron(config),
-        nn.ReLU() if config.frame_neuron == "relu" else _neuron(config, decay=config.frame_decay),
+        channels,
+        neuron,
+        nn.ReLU() if config.frame_neuron == "relu" else hidden(config, decay=config.frame_decay),
         modulation=config.modulation,
         norm=config.norm,
     )
-
-
-def _neuron(config: SpikingEDN, *, decay: float | None = None) -> nn.Module:
-    if config.neuron == "relu":
-        return nn.ReLU()
-    return LIF(decay=config.decay if decay is None else decay, **_fires_above(config, config.v_threshold))
-
-
-def _stem_neuron(config: SpikingEDN) -> nn.Module:
-    if config.neuron == "relu":
-        return nn.ReLU()
-    if config.stem == "lif":
-        return LIF(decay=config.decay, **_fires_above(config, config.stem_threshold))
-    return AdaptiveLIF(
-        decay=config.decay,
-        channels=config.stem_channels,
-        tau_a_range=(0.64, 2.3) if config.fusion == "ssam" else (0.64, 1.1),
-        sign=1 if config.stem == "alif+" else -1,
-        **_fires_above(config, config.stem_threshold),
-    )
-
-
-def _fires_above(config: SpikingEDN, v_threshold: float) -> NeuronOptions:
-    return {
-        "v_threshold": v_threshold,
-        "surrogate": config.surrogate,
-        "temperature": config.temperature,
-        "strict": True,
-    }
 
 
 def _check(config: SpikingEDN) -> None:

@@ -18,7 +18,8 @@ class AdaptiveLIF(LIF):
     Args:
         tau, decay, r: the membrane's leak, see `LIF`.
         beta: strength of the adaptation.
-        tau_a: initial time constant of the adaptation in steps, learned, clipped to `tau_a_range` in every forward.
+        tau_a: initial time constant of the adaptation in steps, learned, clipped to `tau_a_range` in every forward;
+            `ranvier.tasks.optimise` also calls `project` after each step of the optimiser.
         channels: one `tau_a` per channel (axis 2 of the input); `None` shares one in the layer.
         sign: +1, a spike raises the threshold; -1, it lowers it (SpikeFPN's stem).
         v_threshold, v_reset, reset, decay_reset, gradient, surrogate, temperature, strict: see `Neuron`.
@@ -56,6 +57,11 @@ class AdaptiveLIF(LIF):
         """Return the decay of the adaptation, exp(-1/tau_a); a clipped tau_a still receives its gradient."""
         tau_a = self.tau_a + (self.tau_a.clamp(*self.tau_a_range) - self.tau_a).detach()
         return torch.exp(-1 / tau_a)
+
+    def project(self) -> None:
+        """Move `tau_a` back into its range: one that has drifted out would take as many steps to come back."""
+        with torch.no_grad():
+            self.tau_a.clamp_(*self.tau_a_range)
 
     def adaptation(self) -> tuple[Parameter, Parameter, Literal[1, -1]]:
         return self.beta, self.rho(), self.sign

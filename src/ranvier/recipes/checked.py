@@ -1,9 +1,10 @@
 """The check that every part of a recipe goes through."""
 
-# Which numbers make sense: counts from 1 on, shares from 0 to 1.
+# Which numbers make sense: counts from 1 on, shares from 0 to 1, others from 0 on.
 COUNTS = (
     "window_us",
     "steps",
+    "count",
     "stride",
     "every",
     "bins",
@@ -12,6 +13,7 @@ COUNTS = (
     "size",
     "sensor",
     "channels",
+    "scales",
     "event_channels",
     "stem_channels",
     "low_channels",
@@ -21,7 +23,19 @@ COUNTS = (
     "batch_size",
     "checkpoint_every",
 )
-SHARES = ("decay", "frame_decay", "dropout", "pool_momentum", "label_smoothing", "warmup")
+SHARES = (
+    "decay",
+    "frame_decay",
+    "dropout",
+    "pool_momentum",
+    "label_smoothing",
+    "warmup",
+    "match_iou",
+    "least_score",
+    "nms_iou",
+    "ohem_threshold",
+)
+NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "lr", "weight_decay")
 
 
 class Checked:
@@ -34,3 +48,5 @@ class Checked:
                 raise ValueError(f"expected {name} of 1 or more, got {value}")
             if name in SHARES and not all(0 <= number <= 1 for number in numbers):
                 raise ValueError(f"expected {name} from 0 to 1, got {value}")
+            if name in NOT_NEGATIVE and any(number < 0 for number in numbers):
+                raise ValueError(f"expected {name} of 0 or more, got {value}")

@@ -1,11 +1,11 @@
 """What a network is trained on: one dataclass for each family of data sets in `ranvier.data.datasets`.
 
 All of them say how events become the input of one time step: `steps`, `window_us` (the width of a step) and
-`stacking` (what a pixel of it holds).
+`stacking` (what a pixel of it holds); and by `target`, which a task must have too, what is to be found.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ranvier.recipes.checked import Checked
 
@@ -17,6 +17,7 @@ Stacking = Literal["counts", "binary", "signed", "last", "sums", "sbt", "sbn"]
 class EventFrames(Checked):
     """Labelled event recordings, binned into frames of a fixed width in microseconds."""
 
+    target: ClassVar[str] = "label"
     name: Literal["nmnist", "digits"] = "nmnist"
     """nmnist: the real recordings; digits: scikit-learn's digits moved before the simulated camera"""
     root: str | None = None
@@ -75,6 +76,7 @@ class Scenes(Checked):
 class DDD17(Checked):
     """Driving before a DAVIS346: events and grey frames of 346x200 pixels, six classes a pixel (Ev-SegNet)."""
 
+    target: ClassVar[str] = "masks"
     name: Literal["ddd17"] = "ddd17"
     """the data set in `ranvier.data.datasets`"""
     root: str | None = None
@@ -103,6 +105,7 @@ class DDD17(Checked):
 class DSEC(Checked):
     """Driving before an event camera of 640x440 pixels: DSEC-Semantic, eleven classes a pixel."""
 
+    target: ClassVar[str] = "masks"
     name: Literal["dsec"] = "dsec"
     """the data set in `ranvier.data.datasets`"""
     root: str | None = None
@@ -133,6 +136,7 @@ class DSEC(Checked):
 class Prophesee(Checked):
     """Gen1 or 1 Megapixel: recordings from driving cars; what leads up to a label, letterboxed, and its boxes."""
 
+    target: ClassVar[str] = "boxes"
     name: Literal["gen1", "1mpx"] = "gen1"
     """gen1: 304x240 pixels, cars and pedestrians; 1mpx: 1280x720 pixels, seven classes"""
     root: str | None = None
@@ -157,6 +161,7 @@ class Prophesee(Checked):
 class NCars(Checked):
     """N-CARS: tenths of a second with or without a car, letterboxed."""
 
+    target: ClassVar[str] = "label"
     name: Literal["ncars"] = "ncars"
     """the data set"""
     root: str | None = None

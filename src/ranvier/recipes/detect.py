@@ -27,8 +27,8 @@ def mosaic_spikefpn() -> Recipe:
             temperature=0.7,
         ),
         task=Detect(classes=DIGITS, form="focal"),
-        train=Train(epochs=14, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
-        expected=Expected(value=0.919, source="measured: `ranvier train mosaic-spikefpn --threads 1` (mAP 59.7 %)"),
+        train=Train(epochs=11, batch_size=8, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        expected=Expected(value=0.912, source="measured: `ranvier train mosaic-spikefpn --threads 1` (mAP 59.3 %)"),
     )
 
 

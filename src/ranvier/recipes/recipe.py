@@ -1,7 +1,7 @@
 """What a run is made of: frozen dataclasses of plain values, so that a recipe can be listed, edited and saved as JSON.
 
 Nothing here imports torch. Each part has the name by which its builder finds it: `models.build(recipe.model)`,
-`data.datasets.build(recipe.data, split)`, `tasks.build(recipe.task)`.
+`data.datasets.build(recipe.data, split)`, `tasks.task.build(recipe, net)`.
 """
 
 from dataclasses import dataclass, field
@@ -78,4 +78,14 @@ class Recipe:
             raise ValueError(
                 f"expected as many outputs as classes, got model.classes {self.model.classes} and "
                 f"{len(self.task.classes)} names in task.classes"
+            )
+        if self.data.target != self.task.target:
+            raise ValueError(
+                f"the task {self.task.name!r} learns from {self.task.target}, the data {self.data.name!r} gives "
+                f"{self.data.target}: they must agree"
+            )
+        if isinstance(self.data, Prophesee) and self.data.classes != self.task.classes:
+            raise ValueError(
+                f"expected data.classes as in task.classes {self.task.classes}, got {self.data.classes}: their order "
+                "numbers the labels"
             )

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 
 from ranvier.recipes.checked import Checked
 
-# `metric` is the entry of result.json that says how good a network is, `metric_name` what people call it.
+# `metric` is the entry of result.json that says how good a network is, `metric_name` what people call it; `target` is
+# what the data must hold.
 
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
@@ -14,6 +15,7 @@ DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 class Classify(Checked):
     """Cross-entropy of the logits; accuracy and confusion."""
 
+    target: ClassVar[str] = "label"
     metric: ClassVar[str] = "accuracy"
     metric_name: ClassVar[str] = "accuracy"
     name: Literal["classify"] = "classify"
@@ -30,6 +32,7 @@ class Classify(Checked):
 class Detect(Checked):
     """Anchor boxes: GIoU, cross-entropy and objectness (SpikeFPN); COCO mean average precision."""
 
+    target: ClassVar[str] = "boxes"
     metric: ClassVar[str] = "map50"
     metric_name: ClassVar[str] = "mAP50"
     name: Literal["detect"] = "detect"
@@ -59,6 +62,7 @@ class Detect(Checked):
 class Segment(Checked):
     """A class for each pixel: cross-entropy of the hardest pixels; mean intersection over union."""
 
+    target: ClassVar[str] = "masks"
     metric: ClassVar[str] = "miou"
     metric_name: ClassVar[str] = "mIoU"
     name: Literal["segment"] = "segment"
@@ -72,6 +76,6 @@ class Segment(Checked):
     ohem_threshold: float = 0.7
     """probability from which on a pixel is easy"""
     ohem_least: int = 12_880
-    """pixels of a batch that count at least"""
+    """rank, from 0, of the pixel of a batch down to which all count, however easy"""
     ignore: int = 255
     """label of pixels that nobody judges"""

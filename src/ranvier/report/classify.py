@@ -93,7 +93,7 @@ def recordings(samples: Samples, classes: Sequence[str]) -> str:
         mistake = f", <em>but it is {true}</em>" if true != answer else ""
         cards.append(
             page.figure(
-                picture(plot.event_image(busiest(samples.x[:, i]))),
+                picture(plot.frame_image(busiest(samples.x[:, i]))),
                 f"events of a recording of {classes[int(samples.labels[i])]}",
                 f"answer <strong>{answer}</strong>{mistake}",
                 wrong=bool(mistake),

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
@@ -27,7 +28,7 @@ def svg(draw: Callable[[Figure], None], *, width: float, height: float) -> str:
     for colour, name in ((plot.INK, "ink"), (plot.AMBER, "amber"), (plot.BLUE, "blue")):
         text = text.replace(colour, f"var(--{name})")
     # Two inline pictures on one page must not share the names of their parts.
-    prefix = f"f{abs(hash(text)) % 10**8:08d}"
+    prefix = f"f{zlib.crc32(text.encode()):08x}"
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
     return re.sub(r"font: ([^;\"]*?)(\d[\d.]*)px [^;\"]*", r"font: \g<1>\g<2>px inherit", text)
 
@@ -56,7 +57,7 @@ def step_by_step(
         height = x.shape[-2]
         for k, frame in enumerate(x):
             strip.imshow(
-                plot.event_image(frame),
+                plot.frame_image(frame),
                 extent=(k * step_ms, (k + 0.96) * step_ms, height, 0),
                 aspect="auto",
                 interpolation="nearest",

@@ -17,7 +17,7 @@ def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list
     """
     order = torch.randperm(count, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
     batches = [order[i : i + batch_size] for i in range(0, count, batch_size)]
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
         alone = batches.pop()
         batches[-1] += alone
     return batches

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ranvier.data.datasets import Batch
 from ranvier.layers import READOUTS
 from ranvier.recipes import Classify
+from ranvier.tasks.confusion import confusion
 
 
 def classification(config: Classify, net: nn.Module) -> "Classification":
@@ -50,7 +51,8 @@ class ClassificationResult:
     def add(self, output: Tensor, batch: Batch) -> None:
         """Count one batch of outputs `[T, B, K]`."""
         self.loss += float(self.task.loss(output, batch)[0]) * len(batch.target)
-        self.confusion += confusion(self.task.answer(output, batch).cpu(), batch.target.cpu(), len(self.classes))
+        answers = self.task.answer(output, batch).argmax(1)
+        self.confusion += confusion(answers.cpu(), batch.target.cpu(), len(self.classes))
 
     def result(self) -> dict[str, Any]:
         """Return `accuracy`, `loss`, `confusion` (rows: what it is, columns: what it was taken for) and `classes`."""
@@ -61,12 +63,3 @@ class ClassificationResult:
             "confusion": self.confusion.tolist(),
             "classes": list(self.classes),
         }
-
-
-def confusion(answers: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """Return how often class i (row) was taken for class j (column).
-
-    >>> confusion(torch.tensor([[0.9, 0.1], [0.8, 0.2]]), torch.tensor([0, 1]), 2).tolist()
-    [[1, 0], [1, 0]]
-    """
-    return torch.bincount(targets * classes + answers.argmax(1), minlength=classes**2).view(classes, classes)

@@ -59,7 +59,7 @@ def measure(
     try:
         with torch.inference_mode(), count_spikes(net) as fired:
             for batch in batches:
-                fired.lengths = None if batch.lengths is None else batch.lengths.to(device)
+                fired.lengths = batch.lengths.to(device)
                 evaluation.add(net(batch.x.to(device)), batch)
                 samples += batch.x.shape[1]
     finally:

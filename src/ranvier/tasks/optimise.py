@@ -1,10 +1,12 @@
 """The optimisers and learning-rate curves that recipes name."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from ranvier.neurons import AdaptiveLIF
 from ranvier.recipes import Train
 
 # Where a geometric warm-up begins, as a share of the peak (SpikingEDN: 5e-6 of 1e-3).
@@ -13,11 +15,23 @@ POLY_POWER = 0.9
 
 
 def optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
-    """Return the optimiser with a fresh memory.
+    """Return the optimiser with a fresh memory; after each step it keeps adaptive thresholds in their range.
 
     adamw: decoupled decay of matrices and kernels; vectors and scalars (biases, norms, time constants) have none.
     amsgrad: Adam with the running maximum of its second moment, and the decay added to the gradient of every parameter.
     """
+    found = _optimizer(net, train)
+
+    def project(*_: Any) -> None:
+        for module in net.modules():
+            if isinstance(module, AdaptiveLIF):
+                module.project()
+
+    found.register_step_post_hook(project)
+    return found
+
+
+def _optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
     if train.optimizer == "amsgrad":
         return torch.optim.Adam(net.parameters(), lr=train.lr, weight_decay=train.weight_decay, amsgrad=True)
     matrices = [p for p in net.parameters() if p.ndim > 1]

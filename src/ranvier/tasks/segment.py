@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ranvier.data.datasets import Batch
 from ranvier.recipes import Segment
+from ranvier.tasks.confusion import confusion
 
 # A label that no class can have, for pixels that nobody judges.
 UNJUDGED = -1
@@ -73,7 +74,8 @@ class Segmentation:
             raise ValueError(f"a burn-in of {burn_in} leaves none of {steps} steps: use a smaller --task.burn-in")
         labels = batch.target.to(output.device, torch.long)
         judged = (labels >= 0) & (labels < classes) & (labels != self.config.ignore)
-        judged &= (torch.arange(steps)[:, None] < batch.lengths)[:, :, None, None].to(output.device)
+        before_end = torch.arange(steps)[:, None] < batch.lengths.cpu()
+        judged &= before_end[:, :, None, None].to(output.device)
         labels = torch.where(judged, labels, UNJUDGED)
         return output[burn_in:].flatten(0, 1).float(), labels[burn_in:].flatten(0, 1)
 
@@ -112,7 +114,7 @@ def hardest(losses: Tensor, *, threshold: float, least: int) -> Tensor:
 
         hard = p <= max(threshold, p_(least))
 
-    so that `least` + 1 pixels count, or all if there are fewer.
+    so that at least `least` + 1 pixels count, or all if there are fewer.
 
     Source: the released loss of SpikingEDN, where pixels without a label have p = 1 as they have here.
 
@@ -124,17 +126,6 @@ def hardest(losses: Tensor, *, threshold: float, least: int) -> Tensor:
     if int((losses >= limit).sum()) <= least:
         limit = losses.flatten().topk(min(least + 1, losses.numel()), sorted=False).values.min()
     return losses >= limit
-
-
-def confusion(answers: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return how often class i (row) was taken for class j (column); labels that are not a class are left out.
-
-    >>> confusion(torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, -1]), 2).tolist()
-    [[1, 1], [0, 1]]
-    """
-    known = (labels >= 0) & (labels < classes)
-    pairs = labels[known] * classes + answers[known]
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
 
 
 def scores(confusion: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def train(
         )
         with shown as training.show:
             _fit(training, device)
-        training.finish()
+        training.finish(device)
     return run
 
 
@@ -111,7 +111,9 @@ def _check_frames(recipe: Recipe, samples: datasets.Samples) -> None:
         channels, height, width = found
         option = f"--model.in-channels {channels}"
         if isinstance(recipe.model, SpikingEDN):
-            option = f"--model.event-channels {channels - recipe.model.frame_channels}"
+            bins = recipe.data.bins  # type: ignore[union-attr]
+            option = f"--model.event-channels {bins} --model.frame-channels {channels - bins}"
+            option += f" --model.fusion {'ssam' if channels > bins else 'none'}"
         raise ValueError(
             f"the frames of {recipe.data.name!r} are {found} (channels, height, width), the model takes {expected}: "
             f"type {option} --model.size {height} {width}"
@@ -241,13 +243,13 @@ class Training(pl.LightningModule):
         self.tally = Tally()
         self.save()
 
-    def finish(self) -> None:
+    def finish(self, device: str) -> None:
         """Write the weights that are kept and what they reach on the test split."""
         weights = self.best or self.net.state_dict()
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
         write_atomically(self.run.path / WEIGHTS, save(weights))
-        net = self.run.net()
-        result = measure(net, held_out(self.recipe, "test"), build(self.recipe, net))
+        net = self.run.net().to(device)
+        result = measure(net, held_out(self.recipe, "test"), build(self.recipe, net), device=device)
         expected = self.recipe.expected
         result["seconds"] = round(time.monotonic() - self.clock, 3)
         result["expected"] = None if expected is None else dataclasses.asdict(expected)

@@ -61,6 +61,17 @@ def test_version_1_and_the_real_recording(tmp_path, data_dir):
     assert same(dat_file(path, sensor=(120, 100)).between(20_000, 70_000), whole.between(20_000, 70_000))
 
 
+def test_a_clock_that_begins_again_after_71_minutes_is_unwound(tmp_path):
+    path, count = tmp_path / "long.dat", 40_000
+    t = np.arange(count) * 250_000 + 7  # 167 minutes: the clock of 32 bits begins again twice
+    events = Events.of(*np.zeros((3, count), int), polarity=np.ones(count, int), sensor=(2, 2))
+    write_dat(path, events)
+    words = np.frombuffer(path.read_bytes()[-8 * count :], "<u4").reshape(-1, 2).copy()
+    words[:, 0] = t % 2**32
+    path.write_bytes(path.read_bytes()[: -8 * count] + words.tobytes())
+    assert np.array_equal(open_events(path).read().t, t)
+
+
 def test_what_is_out_of_order_or_outside_is_named(tmp_path):
     path = tmp_path / "a_td.dat"
     events = events_from(0)

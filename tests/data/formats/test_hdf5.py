@@ -131,7 +131,7 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match="no such file"):
         open_timed(tmp_path / "none.h5", sensor=SENSOR)
     (tmp_path / "text.h5").write_text("not HDF5")
-    with pytest.raises(EventFileError, match=r"text\.h5: damaged, or not of this layout"):
+    with pytest.raises(EventFileError, match=r"text\.h5: damaged, in use, or not of this layout"):
         open_timed(tmp_path / "text.h5", sensor=SENSOR)
     with h5py.File(tmp_path / "group.h5", "w") as file:
         file.create_group("rectify_map")

@@ -10,6 +10,7 @@ from ranvier.data.street.car import BODIES
 from ranvier.data.street.classes import PERSON, VEHICLE
 from ranvier.data.street.layout import SIGHT
 from ranvier.data.street.plan import LEFT, RIGHT, make_plan
+from ranvier.data.street.roadside import furniture
 from ranvier.data.street.traffic import KINDS, driving, parked
 
 
@@ -65,6 +66,17 @@ def test_nobody_parks_on_a_crossing_or_in_somebody_else():
             assert all(a.z + a.length < b.z for a, b in itertools.pairwise(cars))
             assert all(abs(one.x - plan.kerb[side]) < 2 for one in cars)
     assert found > 200
+
+
+def test_nothing_stands_in_the_crossing_street():
+    generator = np.random.default_rng(0)
+    stood = 0
+    for plan in plans():
+        for side in (LEFT, RIGHT):
+            for _, thing in furniture(generator, plan, side):
+                stood += 1
+                assert plan.crossing is None or not plan.crossing[0] < thing.z < plan.crossing[1]
+    assert stood > 200
 
 
 def test_traffic_keeps_to_its_lanes():

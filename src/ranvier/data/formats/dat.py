@@ -26,6 +26,7 @@ from ranvier.data.formats.source import (
 )
 
 CHANGE_EVENTS = {0, 12}
+CLOCK = 1 << 32
 FIELDS = {1: (9, 8, 1), 2: (14, 14, 4)}
 
 
@@ -109,13 +110,17 @@ def dat_file(path: Path, *, sensor: tuple[int, int] | None = None) -> DatFile:
 
 
 def open_dat(path: Path, sensor: tuple[int, int] | None) -> Source:
-    """Open a `.dat` file to be read from its first event on."""
+    """Open a `.dat` file to be read from its first event on; its clock begins again every 71 minutes and is unwound."""
     dat = dat_file(path, sensor=sensor)
 
     def blocks() -> Iterator[Block]:
+        turns, last = 0, 0
         with path.open("rb") as file:
             for first in range(0, dat.count, BLOCK):
-                yield dat.block(file, first, min(first + BLOCK, dat.count))
+                block = dat.block(file, first, min(first + BLOCK, dat.count))
+                turn = turns + np.cumsum(np.diff(block.t, prepend=last) < -CLOCK // 2)
+                turns, last = int(turn[-1]), int(block.t[-1])
+                yield block._replace(t=block.t + turn * CLOCK)
 
     return Source("dat", dat.sensor, blocks)
 
@@ -134,8 +139,8 @@ def write_dat(path: Path | str, events: Events) -> None:
         ValueError: a time does not fit 32 bits (71 minutes), or a coordinate 14 bits.
     """
     width, height = events.sensor
-    if len(events) and (events.t[0] < 0 or events.t[-1] >= 1 << 32):
-        raise ValueError(f".dat holds times from 0 to {(1 << 32) - 1} us, got {events.t[0]} to {events.t[-1]}")
+    if len(events) and (events.t[0] < 0 or events.t[-1] >= CLOCK):
+        raise ValueError(f".dat holds times from 0 to {CLOCK - 1} us, got {events.t[0]} to {events.t[-1]}")
     if max(width, height) > 1 << 14:
         raise ValueError(f".dat holds sensors of up to 16384x16384 pixels, got {width}x{height}")
     words = np.empty((len(events), 2), "<u4")

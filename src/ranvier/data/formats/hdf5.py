@@ -107,4 +107,4 @@ def opened(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, KeyError) as error:
-        raise EventFileError.of(path, f"damaged, or not of this layout: {error.args[0]}") from None
+        raise EventFileError.of(path, f"damaged, in use, or not of this layout: {error.args[-1]}") from None

@@ -63,7 +63,7 @@ def furniture(generator: np.random.Generator, plan: Plan, side: int) -> Iterator
     z = generator.uniform(-2, 8)
     while z < plan.far:
         kind = str(generator.choice(list(SHARES), p=share))
-        if kind == "tree":
+        if plan.clear(z, 0) and kind == "tree":
             aside = wide + generator.uniform(0, 7) if plan.park[side] else wide / 2
             number, size = int(generator.integers(1 << 20)), generator.uniform(0.6, 1.2)
             yield kind, tree(number, size, x=kerb + out * aside, z=z)
