@@ -148,6 +148,12 @@ class TestFfmpeg:
         path = write(tmp_path / "film.mp4", frames(5))
         assert path.read_bytes() == np.stack(frames(5)).tobytes()
 
+    def test_it_does_not_hear_ctrl_c(self, tmp_path, monkeypatch):
+        """A terminal sends it to the whole group of processes: what has been drawn would be lost."""
+        code = "import os\nsys.stdin.buffer.read()\nopen(sys.argv[-1], 'w').write(str(os.getpgrp()))"
+        self.stand_in(tmp_path, monkeypatch, code)
+        assert int(write(tmp_path / "film.mp4", frames(1)).read_text()) != os.getpgrp()
+
     @pytest.mark.parametrize("reads", ["sys.stdin.buffer.read()", "sys.stdin.buffer.read(10)"])
     def test_what_it_complains_of_is_told(self, tmp_path, monkeypatch, reads):
         self.stand_in(tmp_path, monkeypatch, f"{reads}\nsys.exit('no space left')")

@@ -195,7 +195,13 @@ def learned_from(run: Run, folder: Path, data: Data) -> Run:
 
 def test_a_letterboxed_detector_sees_what_it_learned_from(finished_detector, wide, tmp_path, capsys):
     learned = finished_detector.config.data
-    data = Prophesee(size=(64, 96), window_us=100_000, stacking=learned.stacking, bins=learned.bins)
+    data = Prophesee(
+        classes=finished_detector.config.task.classes,
+        size=(64, 96),
+        window_us=100_000,
+        stacking=learned.stacking,
+        bins=learned.bins,
+    )
     run = learned_from(finished_detector, tmp_path / "run", data)
     picture = tmp_path / "film.png"
     command = ["stream", str(run.path), str(wide), "--score", "0.06", "--picture", str(picture), "--json"]
