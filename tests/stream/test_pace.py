@@ -74,6 +74,17 @@ def test_a_window_is_as_late_as_the_answer_to_its_chunk(count):
     assert pace.busy_s >= 0.2
 
 
+def test_waiting_for_the_source_is_no_work():
+    def slow():
+        for window in row(3):
+            yield window
+            time.sleep(0.2)
+
+    pace = Pace()
+    assert answer(paced(slow(), pace, policy="queue", speed=None), pace, 0, chunk=2) == row(3)
+    assert 0 < pace.busy_s < 0.2
+
+
 def test_what_was_not_answered_does_not_count():
     pace = Pace()
     taken = paced(row(3), pace, policy="queue", speed=1e6)
