@@ -102,9 +102,19 @@ def test_errors_say_what_to_do(tmp_path):
         write(tmp_path / "film.png", [*frames(1), *frames(1, width=33)])
     with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\], got float64 \[2, 2\]"):
         write(tmp_path / "film.png", [np.zeros((2, 2))])
-    with pytest.raises(OSError, match="No such file or directory"):
-        write(tmp_path / "nowhere" / "film.png", frames(1))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".mp4"])
+def test_a_picture_that_cannot_be_written_is_named_before_its_first_frame(tmp_path, suffix, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: "ffmpeg")
+    absent, taken = tmp_path / "nowhere" / f"film{suffix}", tmp_path / f"film{suffix}"
+    taken.mkdir()
+    for path, error in ((absent, FileNotFoundError), (taken, IsADirectoryError)):
+        with pytest.raises(error) as caught, animation(path, duration_ms=50):
+            pytest.fail("opened")
+        assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == [taken]
 
 
 class TestFfmpeg:
@@ -137,6 +147,12 @@ class TestFfmpeg:
         self.stand_in(tmp_path, monkeypatch, code)
         path = write(tmp_path / "film.mp4", frames(5))
         assert path.read_bytes() == np.stack(frames(5)).tobytes()
+
+    def test_it_does_not_hear_ctrl_c(self, tmp_path, monkeypatch):
+        """A terminal sends it to the whole group of processes: what has been drawn would be lost."""
+        code = "import os\nsys.stdin.buffer.read()\nopen(sys.argv[-1], 'w').write(str(os.getpgrp()))"
+        self.stand_in(tmp_path, monkeypatch, code)
+        assert int(write(tmp_path / "film.mp4", frames(1)).read_text()) != os.getpgrp()
 
     @pytest.mark.parametrize("reads", ["sys.stdin.buffer.read()", "sys.stdin.buffer.read(10)"])
     def test_what_it_complains_of_is_told(self, tmp_path, monkeypatch, reads):

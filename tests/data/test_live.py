@@ -19,8 +19,12 @@ from ranvier.data.live import Live, open_live
 from ranvier.data.representations import frames, stack
 from ranvier.stream import Pace, cut, paced, stacked, windows
 
-# The sender of the library leaves its sockets to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+pytestmark = [
+    # The sender of the library leaves its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning"),
+    # How much a system holds is its own affair.
+    pytest.mark.filterwarnings("ignore:the system holds:RuntimeWarning"),
+]
 
 SENSOR = (64, 48)
 # Long for a sender in a thread of a busy machine; a test that knows how many events come does not wait for it.
@@ -109,7 +113,10 @@ def test_a_paced_network_follows_a_sender(address, listening):
         sender = threading.Thread(target=send, args=(address, *(events[i : i + 50] for i in range(0, 3000, 50))))
         sender.start()
         parts = paced(cut(live, window_us=10_000), pace, policy="queue", speed=None)
-        total = sum(x for _, x in stacked(parts))
+        total = 0
+        for _, x in stacked(parts):
+            total = total + x
+            pace.answered()
         sender.join()
     assert torch.equal(total[0, 0], frames(events, window_us=200_000)[0])
     assert (pace.processed, pace.dropped) == (10, 0)
@@ -132,12 +139,65 @@ def test_packets_of_the_past_are_left_out_and_counted(address, listening):
     assert live.late == 100 + int((third.t < third.t[-1]).sum())
 
 
+def test_a_single_leap_ahead_is_left_out(address, listening):
+    """Ten minutes ahead: without the rule 30,000 empty windows, and everything after it late."""
+    first, second = (made_up(n=100, start=5_000_000 + t, span=1000) for t in (0, 20_000))
+    with listening() as live:
+        stray = made_up(n=1, start=600_000_000)
+        send(address, first, stray, second, stray)
+        parts = list(live.chunks(duration_us=20_000))
+    assert len(parts) == 2
+    assert joined(parts) == joined([first, second])
+    # Nothing comes after the last one to believe it.
+    assert (live.late, live.stray) == (0, 1)
+
+
+def test_a_pause_of_the_world_is_no_leap():
+    first, second = (made_up(n=100, start=t, span=1000) for t in (5_000_000, 8_000_000))
+    rows = as_rows(first), as_rows(second)[:1], as_rows(second)[1:]
+    live = Live("made up", SENSOR, iter(rows), lambda: None)
+    assert joined(live.chunks(count=150)) == joined([first, second])
+    assert (live.late, live.stray) == (0, 0)
+
+
+def test_a_leap_is_recognised_wherever_blocks_end():
+    events, rows = made_up(n=100), as_rows(made_up(n=100))
+    rows = np.concatenate([rows[:50], rows[50:51], rows[50:]])
+    rows["t"][50] += 600_000_000
+    for cuts in ([50], [51], [50, 51], [49, 52]):
+        live = Live("made up", SENSOR, iter(np.split(rows, cuts)), lambda: None)
+        assert joined(live.chunks(count=1000)) == columns(events)
+        assert (live.late, live.stray) == (0, 1)
+
+
+def test_a_restarted_sender_is_an_error(address, listening):
+    with listening() as live:
+        send(address, made_up(n=100, start=9_000_000, span=1), made_up(n=100, start=5_500_000, span=1))
+        with pytest.raises(ValueError, match=r"udp://.*: the clock ran back by 3\.5 s: was the sender restarted\?"):
+            list(live.chunks(count=10))
+
+
 def test_half_an_event_at_the_end_of_a_packet_is_left_out(address, listening):
     events = made_up(n=10)
     with listening() as live, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(as_rows(events).tobytes() + b"\x01\x02\x03", target(address))
         sender.sendto(b"", target(address))
         assert columns(next(live.chunks(count=10))) == columns(events)
+
+
+@pytest.mark.parametrize(("sent", "expected"), [LAYOUTS, LAYOUTS[::-1]])
+def test_packets_of_the_other_layout_are_recognised(address, sent, expected):
+    with open_live(f"{address}?format={expected}", sensor=SENSOR, silence_s=SILENCE_S) as live:
+        # 10 events: 130 or 80 bytes, which the other layout cannot have.
+        send(address, made_up(n=10), layout=sent)
+        with pytest.raises(ValueError, match=rf"are these {sent}\? add \?format={sent} to {address}$"):
+            next(live.chunks(count=1))
+
+
+def test_a_small_buffer_of_the_system_is_told(address, listening, monkeypatch):
+    monkeypatch.setattr("ranvier.data.udp.SYSTEM_BUFFER", 1 << 30)
+    with pytest.warns(RuntimeWarning, match=r"holds \d+ bytes of what arrives, 1073741824 were asked for"):
+        listening().close()
 
 
 def test_silence_ends_the_source_and_frees_its_port(address, listening):

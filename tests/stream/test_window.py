@@ -101,6 +101,7 @@ def test_windows_can_be_cut_and_stacked_by_hand(opened):
     by_hand = list(stacked(parts, stacking="sbt", chunk=2))
     whole = list(windows(opened(made_up()), window_us=1000, steps=4, stacking="sbt", chunk=2))
     assert all(torch.equal(x, y) and s == t for (s, x), (t, y) in zip(by_hand, whole, strict=True))
+    pace.answered()
     assert (pace.processed, pace.dropped) == (4, 0)
     assert pace.recorded_s == pytest.approx(0.004)
     assert pace.real_time_factor == pytest.approx(0.004 / pace.busy_s)

@@ -3,7 +3,9 @@
 Pillow encodes each frame; its own animations would hold all of them until the last has come.
 """
 
+import errno
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -32,7 +34,7 @@ def animation(path: Path | str, *, duration_ms: float) -> Iterator[Callable[[RGB
 
     Raises:
         ValueError: another suffix, no `ffmpeg` for `.mp4`, a duration not above 0, no frame, or frames of two sizes.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; most of it is known at the start.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -43,6 +45,7 @@ def animation(path: Path | str, *, duration_ms: float) -> Iterator[Callable[[RGB
     if not duration_ms > 0:
         raise ValueError(f"expected a duration above 0 ms, got {duration_ms}")
     temporary = path.with_name(f".{path.name}.tmp")
+    _check_writable(path, temporary)
     shape = None
     try:
         with WRITERS[suffix](temporary, duration_ms) as write:
@@ -62,6 +65,16 @@ def animation(path: Path | str, *, duration_ms: float) -> Iterator[Callable[[RGB
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _check_writable(path: Path, temporary: Path) -> None:
+    """Begin the temporary file: what hinders it is said of the picture, and before there is a frame to lose."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    try:
+        temporary.touch()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 Write = Callable[[Image.Image], None]
@@ -179,6 +192,8 @@ def _mp4(path: Path, duration_ms: float) -> Iterator[Write]:
                     ],
                     stdin=subprocess.PIPE,
                     stderr=said,
+                    # Ctrl-C on a terminal goes to a whole group of processes, and what has been drawn shall be written.
+                    process_group=0,
                 )
             assert process.stdin is not None
             try:

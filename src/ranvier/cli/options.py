@@ -32,8 +32,8 @@ def console() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print one line of JSON for a script."""
-    print(json.dumps(value))
+    """Print one line of JSON for a script, which may be waiting for it behind a pipe."""
+    print(json.dumps(value), flush=True)
 
 
 def wrote(*paths: Path | str) -> None:

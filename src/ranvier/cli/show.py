@@ -1,6 +1,6 @@
 """How results look on a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,18 +65,3 @@ def _shrink(image: np.ndarray, scale: int) -> np.ndarray:
     padded = np.zeros((height, width))
     padded[: image.shape[0], : image.shape[1]] = image
     return padded.reshape(height // scale, scale, width // scale, scale).sum((1, 3))
-
-
-def spans(labels: Sequence[str], edges_ms: Sequence[float]) -> list[tuple[float, float, str]]:
-    """Return (from, to, label) for each stretch of equal labels; `edges_ms` has one more entry than `labels`.
-
-    >>> spans(["3", "3", "8"], [0, 10, 20, 30])
-    [(0, 20, '3'), (20, 30, '8')]
-    """
-    found: list[tuple[float, float, str]] = []
-    for label, start, stop in zip(labels, edges_ms, edges_ms[1:], strict=False):
-        if found and found[-1][2] == label:
-            found[-1] = (found[-1][0], stop, label)
-        else:
-            found.append((start, stop, label))
-    return found

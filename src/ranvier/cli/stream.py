@@ -1,6 +1,6 @@
 """`ranvier stream RUN SOURCE`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,13 +22,16 @@ from ranvier.cli.options import (
 )
 from ranvier.quantity import seconds
 
+Policy = Literal["queue", "drop"]
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ranvier.data.formats import Recording
+    from ranvier.data.letterbox import Letterbox
     from ranvier.data.live import Live
     from ranvier.recipes import Recipe
-    from ranvier.stream import Pace
+    from ranvier.stream import Latencies, Pace
 
 
 def stream(
@@ -40,7 +43,7 @@ def stream(
     sensor: Sensor = None,
     score: float = 0.3,
     picture: File = None,
-    policy: Literal["queue", "drop"] = "queue",
+    policy: Policy | None = None,
     speed: float | None = None,
     device: Device = "cpu",
     threads: Threads = 1,
@@ -48,8 +51,9 @@ def stream(
 ) -> None:
     """Feed a recording or a camera to a run chunk by chunk, with carried memory: answers over time, and the latency.
 
-    Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, at the full size of
-    the sensor. Memory does not grow.
+    Classifiers tell the label so far, detectors the boxes and segmenters the regions of each chunk, in pixels of the
+    sensor. A network that learned from letterboxed pictures gets such, any other one the full size. Memory does not
+    grow. Ctrl-C ends a camera or a network source, and the picture and the last line are still written.
 
     Args:
         run: the folder of the run.
@@ -59,7 +63,8 @@ def stream(
         sensor: width and height in pixels, where the source does not say or says wrong.
         score: detectors: weaker answers are left out.
         picture: write what was seen and found as an animated picture: .png, .gif, or .mp4 where ffmpeg is there.
-        policy: when answers take longer than the windows last: queue answers all, ever later; drop leaves some out.
+        policy: when answers take longer than the windows last: queue (default) answers all, ever later; drop leaves
+            some out; of a recording with --speed alone.
         speed: replay a recording as if it happened now, so many times as fast; default: as fast as it can be answered.
         device: where the network runs.
         threads: torch threads.
@@ -69,47 +74,65 @@ def stream(
 
     from ranvier.animate import animation
     from ranvier.cli.answers import ANSWERS
+    from ranvier.data.formats import Recording
     from ranvier.run import open_run
-    from ranvier.stream import Pace, stream
+    from ranvier.stream import Latencies, Pace, stream
 
     if chunk < 1:
         raise ValueError(f"expected --chunk of 1 or more, got {chunk}")
     use_threads(threads)
     opened = open_run(run)
     recipe, events = opened.config, _open(source, sensor)
-    _check(recipe, events.sensor, run)
-    net = opened.net().to(check_device(device))
-    classifies = recipe.task.name == "classify"
-    if steps is None and classifies:
-        steps = recipe.data.steps
-    pace, latencies = Pace(), []
-    inputs = _inputs(
-        events, recipe, pace, steps=steps or None, chunk=chunk, multiple=_multiple(net), policy=policy, speed=speed
-    )
-    answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, score)
-    readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
     out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
+    pace, latencies, interrupted = Pace(), Latencies(), False
     with ExitStack() as closing, torch.inference_mode():
-        _warm(net, recipe, events.sensor, chunk, device)
+        if not isinstance(events, Recording):
+            closing.enter_context(events)
+        letterbox = _letterbox(recipe, events.sensor)
+        _check(recipe, events.sensor, letterbox, run)
+        _check_pace(policy, speed, recorded=isinstance(events, Recording))
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
+        net = opened.net().to(check_device(device))
+        fit = letterbox.image if letterbox else _padding(net)
+        classifies = recipe.task.name == "classify"
+        if steps is None and classifies:
+            steps = recipe.data.steps
+        inputs = _inputs(
+            events, recipe, pace, steps=steps or None, chunk=chunk, fit=fit, policy=policy or "queue", speed=speed
+        )
+        answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score, pace)
+        readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
+        # The first call of a network allocates and chooses its algorithms: no camera would wait for that.
+        net(fit(torch.zeros(chunk, 1, recipe.model.in_channels, *reversed(events.sensor))).to(device))
         status = None if json else closing.enter_context(out.status("streaming"))
-        for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
-            latencies.append(step.latency_s)
-            found = answers.take(step)
-            if show is not None:
-                show(answers.draw(step))
-            if json:
-                print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
-            elif status is not None:
-                status.update(f"{answers.time(step)}: {answers.short()}")
-    end = answers.end() | _timing(latencies, pace)
+        try:
+            for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):
+                found = answers.take(step)
+                if show is not None:
+                    show(answers.draw(step))
+                latencies.add(step.latency_s)
+                pace.answered()
+                if json:
+                    print_json({"t_us": step.t_us, "latency_s": step.latency_s, **found})
+                elif status is not None:
+                    status.update(f"{answers.time(step)}: {answers.short()}")
+        except KeyboardInterrupt:
+            if not latencies.count:
+                raise
+            interrupted = True
+        if not latencies.count:
+            raise ValueError(f"{source}: no events arrived")
+    end = answers.end() | _timing(latencies, pace, events)
     if json:
         print_json(end)
-        return
-    for line in (*answers.sentences(chunk_ms), *_sentences(end, chunk_ms)):
-        out.print(line)
-    if picture is not None:
-        wrote(picture)
+    else:
+        for line in (*answers.sentences(), *_sentences(end, _length(recipe, chunk))):
+            out.print(line)
+        if picture is not None:
+            wrote(picture)
+    if interrupted and isinstance(events, Recording):
+        # What is live has no other end; a recording has one, and was not read up to it.
+        raise KeyboardInterrupt
 
 
 def _inputs(
@@ -119,11 +142,11 @@ def _inputs(
     *,
     steps: int | None,
     chunk: int,
-    multiple: int,
-    policy: Literal["queue", "drop"],
+    fit: Callable[["Tensor"], "Tensor"],
+    policy: Policy,
     speed: float | None,
 ) -> "Iterator[tuple[int, Tensor]]":
-    """Cut, pace and stack the events as the recipe says."""
+    """Cut, pace and stack the events as the recipe says, and fit what comes of it to the network."""
     from ranvier.data.formats import Recording
     from ranvier.stream import cut, paced, stacked, timed
 
@@ -138,9 +161,8 @@ def _inputs(
         start_us=None if by_number or not isinstance(events, Recording) else _start(events, recipe),
     )
     parts = timed(parts, pace) if recorded and speed is None else paced(parts, pace, policy=policy, speed=speed)
-    return stacked(
-        parts, stacking=data.stacking, bins=bins, events_per_bin=events_per_bin, chunk=chunk, multiple=multiple
-    )
+    inputs = stacked(parts, stacking=data.stacking, bins=bins, events_per_bin=events_per_bin, chunk=chunk)
+    return ((t_us, fit(x)) for t_us, x in inputs)
 
 
 def _open(source: str, sensor: tuple[int, int] | None) -> "Recording | Live":
@@ -152,20 +174,38 @@ def _open(source: str, sensor: tuple[int, int] | None) -> "Recording | Live":
     return open_events(source, sensor=sensor)
 
 
-def _multiple(net: "nn.Module") -> int:
-    """What the sides of a picture must be multiples of."""
-    return getattr(net, "multiple", 1)
+def _padding(net: "nn.Module") -> Callable[["Tensor"], "Tensor"]:
+    """Return what pads pictures of any size, on the right and at the bottom, until the network takes them."""
+    from torch.nn.functional import pad
+
+    multiple = getattr(net, "multiple", 1)
+    return lambda x: pad(x, (0, -x.shape[-1] % multiple, 0, -x.shape[-2] % multiple))
 
 
-def _check(recipe: "Recipe", sensor: tuple[int, int], run: Path) -> None:
+def _letterbox(recipe: "Recipe", sensor: tuple[int, int]) -> "Letterbox | None":
+    """How the pictures of this sensor become as those that the network learned from, if its data set is letterboxed."""
+    from ranvier.data.letterbox import Letterbox
+
+    size = getattr(recipe.data, "size", None)
+    return Letterbox(sensor=sensor, size=size) if size else None
+
+
+def _check(recipe: "Recipe", sensor: tuple[int, int], letterbox: "Letterbox | None", run: Path) -> None:
     if getattr(recipe.data, "frames", False):
         raise ValueError(f"{run} also wants frames, and a stream of events has none: choose a run on events alone")
     height, width = recipe.model.size
-    if recipe.task.name == "classify" and sensor != (width, height):
+    if recipe.task.name == "classify" and letterbox is None and sensor != (width, height):
         raise ValueError(
             f"the events come from a {sensor[0]}x{sensor[1]} sensor, {run} was trained on {width}x{height}: choose a "
             "recording of that size, or train on this camera"
         )
+
+
+def _check_pace(policy: Policy | None, speed: float | None, *, recorded: bool) -> None:
+    if recorded and policy and speed is None:
+        raise ValueError("--policy needs --speed for a recording: without it, every answer is waited for")
+    if not recorded and speed is not None:
+        raise ValueError("--speed is for recordings: a live source brings its own time")
 
 
 def _start(recording: "Recording", recipe: "Recipe") -> int:
@@ -174,32 +214,30 @@ def _start(recording: "Recording", recipe: "Recipe") -> int:
     return 0 if 0 <= first < recipe.data.window_us * recipe.data.steps else first
 
 
-def _warm(net: "nn.Module", recipe: "Recipe", sensor: tuple[int, int], chunk: int, device: str) -> None:
-    """The first call of a network allocates and chooses its algorithms: no camera would wait for that."""
-    import torch
+def _length(recipe: "Recipe", chunk: int) -> str:
+    data = recipe.data
+    if data.stacking == "sbn":
+        return f"{chunk * data.bins * data.events_per_bin} events"
+    return f"{chunk * data.window_us / 1000:g} ms"
 
-    width, height = (-(-side // _multiple(net)) * _multiple(net) for side in sensor)
-    net(torch.zeros(chunk, 1, recipe.model.in_channels, height, width, device=device))
 
-
-def _timing(latencies: list[float], pace: "Pace") -> dict[str, Any]:
-    import numpy as np
-
-    p50, p95 = np.percentile(latencies, (50, 95))
+def _timing(latencies: "Latencies", pace: "Pace", events: "Recording | Live") -> dict[str, Any]:
     return {
-        "chunks": len(latencies),
-        "latency_p50_s": float(p50),
-        "latency_p95_s": float(p95),
+        "chunks": latencies.count,
+        "latency_p50_s": latencies.percentile(50),
+        "latency_p95_s": latencies.percentile(95),
         "real_time_factor": pace.real_time_factor,
         "windows": pace.processed,
         "dropped": pace.dropped,
         "largest_lag_ms": pace.largest_lag_ms,
+        "late": getattr(events, "late", 0),
+        "stray": getattr(events, "stray", 0),
     }
 
 
-def _sentences(end: dict[str, Any], chunk_ms: float) -> Iterator[str]:
+def _sentences(end: dict[str, Any], length: str) -> Iterator[str]:
     yield (
-        f"latency of a chunk of {chunk_ms:g} ms: p50 {seconds(end['latency_p50_s'])}, "
+        f"latency of a chunk of {length}: p50 {seconds(end['latency_p50_s'])}, "
         f"p95 {seconds(end['latency_p95_s'])} over {end['chunks']} chunks"
     )
     factor = end["real_time_factor"]
@@ -208,6 +246,8 @@ def _sentences(end: dict[str, Any], chunk_ms: float) -> Iterator[str]:
     if end["dropped"] or end["largest_lag_ms"]:
         lag = end["largest_lag_ms"]
         yield f"{end['windows']} windows answered, {end['dropped']} dropped, at most {lag:.0f} ms late"
+    if end["late"] or end["stray"]:
+        yield f"{end['late']} events left out that came after later ones, {end['stray']} with a time far ahead"
 
 
 def run(arguments: list[str]) -> int:

@@ -17,13 +17,18 @@ from ranvier.data.events import Events
 from ranvier.data.formats.chunks import cut_blocks
 from ranvier.data.udp import open_udp
 
+# What a network or a driver mixes up lies within milliseconds; a larger step is a damaged time or another clock.
+LEAP_US = 1_000_000
+
 
 @dataclass
 class Live:
     """A source of events that can be read once, while they happen, until it is closed or falls silent.
 
-    `address` is what was opened, `sensor` is (width, height) in pixels, and `late` counts the events that were left
-    out because a later one had come before them.
+    `address` is what was opened, `sensor` is (width, height) in pixels. `late` counts the events that were left out
+    because a later one had come before them, and `stray` those whose time leaps ahead of both their neighbours by more
+    than 1 s, as a damaged one does. An event after more than 1 s of silence is therefore believed when the next one
+    has come.
     """
 
     address: str
@@ -31,6 +36,7 @@ class Live:
     packets: Iterator[NDArray]
     close: Callable[[], None]
     late: int = 0
+    stray: int = 0
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +50,7 @@ class Live:
         """Read piece by piece what arrives, in chunks as those of `Recording.chunks`.
 
         Raises:
-            ValueError: an event lies outside the sensor.
+            ValueError: an event lies outside the sensor, or its time more than 1 s before that of another one.
             TimeoutError: nothing has arrived at all.
         """
         return cut_blocks(
@@ -57,11 +63,16 @@ class Live:
         )
 
     def _blocks(self) -> Iterator[Events]:
-        newest = np.iinfo(np.int64).min
-        for rows in self.packets:
+        newest = None
+        for rows in self._without_strays():
             t = rows["t"].astype(np.int64)
             # The network may turn packets round, and what has been answered cannot take events of the past.
-            reached = np.maximum.accumulate(np.concatenate([[newest], t]))
+            reached = np.maximum.accumulate(np.concatenate([t[:1] if newest is None else [newest], t]))
+            back_us = int((reached[:-1] - t).max())
+            if back_us > LEAP_US:
+                raise ValueError(
+                    f"{self.address}: the clock ran back by {back_us / 1e6:.3g} s: was the sender restarted?"
+                )
             newest = reached[-1]
             in_time = t >= reached[:-1]
             self.late += len(t) - int(in_time.sum())
@@ -72,6 +83,24 @@ class Live:
                 raise ValueError(f"{self.address}: {error}") from None
             if len(events):
                 yield events
+
+    def _without_strays(self) -> Iterator[NDArray]:
+        """Yield what arrives, none of it empty, without single leaps ahead; one at the end of a block is held back."""
+        held, last = None, None
+        for rows in self.packets:
+            rows = rows if held is None else np.concatenate([held, rows])
+            if not len(rows):
+                continue
+            t = rows["t"].astype(np.int64)
+            step = np.diff(t, prepend=t[0] if last is None else last)
+            leap, back = step > LEAP_US, step < -LEAP_US
+            stray = leap & np.append(back[1:], False)
+            self.stray += int(stray.sum())
+            held = rows[-1:] if leap[-1] else None
+            believed = rows[~stray][: -1 if leap[-1] else None]
+            if len(believed):
+                last = int(believed["t"][-1])
+                yield believed
 
 
 def open_live(address: str, *, sensor: tuple[int, int] | None = None, silence_s: float = 10.0) -> Live:

@@ -7,6 +7,7 @@ cannot end while nothing arrives, looks only every 20 ms, and lets what it has n
 import re
 import socket
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -32,8 +33,10 @@ def open_udp(address: str, *, silence_s: float) -> tuple[Iterator[NDArray], Call
     They also end when nothing has arrived for `silence_s` seconds. The 32-bit clock of the short layout turns over
     after 71 minutes and is counted on.
 
+    A warning says where the system holds less for us than a burst may need.
+
     Raises:
-        ValueError: an address of another form.
+        ValueError: an address of another form; or, while reading, packets of the other layout.
         OSError: nobody may listen there; or, while reading, `TimeoutError`: nothing has arrived at all.
     """
     form = re.fullmatch(r"udp://(\[[^\]]+\]|[^:/?\[\]]+):(\d+)(?:\?format=(\w+))?", address)
@@ -46,8 +49,9 @@ def open_udp(address: str, *, silence_s: float) -> tuple[Iterator[NDArray], Call
         receiver = _listen(form[1].strip("[]"), int(form[2]))
     except OSError as error:
         raise OSError(error.errno, error.strerror, address) from None
-    packets = _receive(receiver, address, silence_s)
-    return _rows(packets) if form[3] in (None, "t64_x16_y16_on8") else _expanded(packets), receiver.close
+    layout = form[3] or "t64_x16_y16_on8"
+    packets = _of_layout(_receive(receiver, address, silence_s), layout, address)
+    return _rows(packets) if LAYOUTS[layout] is ROW else _expanded(packets), receiver.close
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -59,6 +63,12 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError:
         receiver.close()
         raise
+    if (held := receiver.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)) < SYSTEM_BUFFER:
+        message = (
+            f"the system holds {held} bytes of what arrives, {SYSTEM_BUFFER} were asked for: packets of a burst may be "
+            f"lost (on Linux: sysctl -w net.core.rmem_max={SYSTEM_BUFFER})"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
     return receiver
 
 
@@ -93,6 +103,20 @@ def _arrived(receiver: socket.socket) -> list[bytes]:
             packets.append(receiver.recv(LARGEST_PACKET))
             size += len(packets[-1])
     return packets
+
+
+def _of_layout(arrived: Iterator[list[bytes]], layout: str, address: str) -> Iterator[list[bytes]]:
+    """Hand on the packets, if the first one may be of this layout."""
+    (other,) = LAYOUTS.keys() - {layout}
+    size, others = LAYOUTS[layout].itemsize, LAYOUTS[other].itemsize
+    for number, packets in enumerate(arrived):
+        length = len(packets[0])
+        if not number and length % size and not length % others:
+            raise ValueError(
+                f"{address}: a packet of {length} bytes holds no whole number of events of {size} bytes, but of "
+                f"{others}: are these {other}? add ?format={other} to {address.partition('?')[0]}"
+            )
+        yield packets
 
 
 def _records(packets: list[bytes], record: np.dtype) -> NDArray:

@@ -13,6 +13,7 @@ The way of the data has one function for each arrow, so that a camera can be kep
 from ranvier.stream.answer import StreamStep, stream
 from ranvier.stream.detections import detection_rows
 from ranvier.stream.pace import Pace, paced, timed
+from ranvier.stream.percentiles import Latencies
 from ranvier.stream.window import Window, cut, stacked, windows
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "timed",
     "paced",
     "Pace",
+    "Latencies",
     "detection_rows",
 ]

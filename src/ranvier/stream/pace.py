@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ranvier.stream.window import Window
@@ -20,8 +20,14 @@ class Pace:
     """What has become of the windows so far.
 
     `processed` were answered and `dropped` were not; `largest_lag_ms` is the longest time between a window being
-    complete and its answer (0 where nothing kept the time); `recorded_s` is how much recorded time was answered, and
-    `busy_s` what that took.
+    complete and the answer to its chunk (0 where nothing kept the time); `recorded_s` is how much recorded time was
+    answered, and `busy_s` what that took. `start_us` is where the first window that was handed on begins.
+
+    Only who takes the windows knows when they are answered, one by one or several at a time, and says so:
+
+        for window in timed(windows, pace):
+            ...
+            pace.answered()
     """
 
     processed: int = 0
@@ -29,27 +35,46 @@ class Pace:
     largest_lag_ms: float = 0.0
     recorded_s: float = 0.0
     busy_s: float = 0.0
+    start_us: int | None = None
+    # Seconds of each window that waits for its answer, and when it was complete.
+    _handed: list[tuple[float, float | None]] = field(default_factory=list, init=False, repr=False)
+    _since: float = field(default=0.0, init=False, repr=False)
 
     @property
     def real_time_factor(self) -> float:
         """Recorded time over processing time: from 1 on, the world can be kept up with."""
         return self.recorded_s / self.busy_s if self.busy_s else 0.0
 
-    def _answered(self, window: Window, *, busy_s: float, lag_s: float) -> None:
-        self.processed += 1
-        self.recorded_s += (window.stop_us - window.start_us) / 1e6
-        self.busy_s += busy_s
-        self.largest_lag_ms = max(self.largest_lag_ms, 1000 * lag_s)
+    def answered(self) -> None:
+        """Note that all windows that were handed on so far are answered now."""
+        self._worked()
+        for seconds, due in self._handed:
+            self.processed += 1
+            self.recorded_s += seconds
+            if due is not None:
+                self.largest_lag_ms = max(self.largest_lag_ms, 1000 * (self._since - due))
+        self._handed.clear()
+
+    def _hand_on(self, window: Window, due: float | None) -> None:
+        if self.start_us is None:
+            self.start_us = window.start_us
+        self._handed.append(((window.stop_us - window.start_us) / 1e6, due))
+
+    def _begin(self) -> None:
+        self._since = time.monotonic()
+
+    def _worked(self) -> None:
+        begun = self._since
+        self._begin()
+        self.busy_s += self._since - begun
 
 
 def timed(windows: Iterable[Window], pace: Pace) -> Iterator[Window]:
     """Hand on windows as fast as they are taken, and note in `pace` what reading and answering them took."""
-    begun = time.monotonic()
+    pace._begin()
     for window in windows:
+        pace._hand_on(window, None)
         yield window
-        now = time.monotonic()
-        pace._answered(window, busy_s=now - begun, lag_s=0.0)
-        begun = now
 
 
 def paced(
@@ -131,15 +156,18 @@ def _read(windows: Iterable[Window], shelf: _Shelf, speed: float | None, patient
 
 
 def _taken(shelf: _Shelf, reader: threading.Thread) -> Iterator[Window]:
+    pace = shelf.pace
     reader.start()
     try:
         while (item := shelf.waiting.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            window, due = item
-            taken = time.monotonic()
-            yield window
-            answered = time.monotonic()
-            shelf.pace._answered(window, busy_s=answered - taken, lag_s=answered - due)
+            pace._hand_on(*item)
+            pace._begin()
+            yield item[0]
+            # From here on it waits, which is no work.
+            pace._worked()
+        # A last, shorter chunk is answered after its reader has heard that there is no more.
+        pace._begin()
     finally:
         shelf.closed.set()
