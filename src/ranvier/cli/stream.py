@@ -9,6 +9,7 @@ from ranvier.cli.options import (
     Device,
     EventSource,
     File,
+    Folded,
     Number,
     RunFolder,
     Sensor,
@@ -45,6 +46,7 @@ def stream(
     picture: File = None,
     policy: Policy | None = None,
     speed: float | None = None,
+    folded: Folded = None,
     device: Device = "cpu",
     threads: Threads = 1,
     json: bool = False,
@@ -66,12 +68,15 @@ def stream(
         policy: when answers take longer than the windows last: queue (default) answers all, ever later; drop leaves
             some out; of a recording with --speed alone.
         speed: replay a recording as if it happened now, so many times as fast; default: as fast as it can be answered.
+        folded: put batch norms into the weights and compute convolutions in this type: faster, and a few spikes fall
+            otherwise (`ranvier test --folded` says what that does to the score).
         device: where the network runs.
         threads: torch threads.
         json: one line of JSON for each chunk, with what was found and times in microseconds, and one at the end.
     """
     import torch
 
+    from ranvier import layers
     from ranvier.animate import animation
     from ranvier.cli.answers import ANSWERS
     from ranvier.data.formats import Recording
@@ -93,6 +98,8 @@ def stream(
         _check_pace(policy, speed, recorded=isinstance(events, Recording))
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
         net = opened.net().to(check_device(device))
+        if folded is not None:
+            net = layers.folded(net, dtype=getattr(torch, folded))
         fit = letterbox.image if letterbox else _padding(net)
         classifies = recipe.task.name == "classify"
         if steps is None and classifies:

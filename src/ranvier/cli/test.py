@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from rich.padding import Padding
 
-from ranvier.cli.options import Device, RunFolder, Threads, call, check_device, console, print_json
+from ranvier.cli.options import Device, Folded, RunFolder, Threads, call, check_device, console, print_json
 from ranvier.cli.show import score_line
 
 
@@ -13,6 +13,7 @@ def measure(
     run: RunFolder,
     *,
     split: Literal["test", "val", "train"] = "test",
+    folded: Folded = None,
     device: Device = "cpu",
     threads: Threads = None,
     json: bool = False,
@@ -22,6 +23,7 @@ def measure(
     Args:
         run: the folder of the run.
         split: which recordings.
+        folded: put batch norms into the weights and compute convolutions in this type, as `stream --folded` does.
         device: where the network runs.
         threads: torch threads.
         json: one line of JSON for a script.
@@ -32,7 +34,7 @@ def measure(
     out = console()
     opened = open_run(run)
     with out.status("testing"):
-        found = evaluate(run, split=split, device=check_device(device), threads=threads)
+        found = evaluate(run, split=split, folded=folded, device=check_device(device), threads=threads)
     if json:
         print_json(found)
         return

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ranvier import layers
 from ranvier.data import datasets
 from ranvier.layers import mean_over_time
 from ranvier.neurons import LI, Neuron
@@ -20,9 +21,14 @@ Split = Literal["train", "val", "test"]
 
 
 def evaluate(
-    run: str | Path, *, split: Split = "test", device: str = "cpu", threads: int | None = None
+    run: str | Path,
+    *,
+    split: Split = "test",
+    folded: Literal["float32", "bfloat16"] | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
 ) -> dict[str, Any]:
-    """Measure the weights that a run kept.
+    """Measure the weights that a run kept, if asked in the form that `ranvier.layers.folded` gives the network.
 
     Returns:
         The task's result (see `Evaluation.result` of each task), `samples` (how many were measured) and `firing_rate`
@@ -36,6 +42,8 @@ def evaluate(
     opened = open_run(run)
     batches = held_out(opened.config, split)
     net = opened.net().to(device)
+    if folded is not None:
+        net = layers.folded(net, dtype=getattr(torch, folded))
     return measure(net, batches, build(opened.config, net), device=device)
 
 
