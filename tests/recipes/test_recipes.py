@@ -61,6 +61,12 @@ def test_a_field_that_is_absent_takes_its_default_and_an_unknown_one_is_named() 
         from_plain(Recipe, plain)
 
 
+def test_norms_per_step_need_two_samples() -> None:
+    published = load("ddd17-spikingedn")
+    with pytest.raises(ValueError, match=r"type --train\.batch-size 2, or --model\.norm batch"):
+        replace(published, train=replace(published.train, batch_size=1))
+
+
 def test_differences_name_every_leaf() -> None:
     recipe = load("nmnist-conv")
     other = replace(recipe, name="mine", model=replace(recipe.model, channels=(1, 2)))

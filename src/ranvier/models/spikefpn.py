@@ -41,7 +41,6 @@ class Detector(Temporal):
         self.maps = AnswerMaps(config)
         self.multiple = self.maps.strides[-1]
         self.anchors = _anchors(config)
-        self.grid(*config.size)  # a size that does not fit is refused here, not at the first picture
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         """Return `[T, B, A, 1 + K + 4]` for a picture `[T, B, C, H, W]`; `grid(H, W)` says where the A anchors are."""
@@ -96,6 +95,7 @@ class AnswerMaps(Temporal):
             raise ValueError("expected at least 2 channels at level 0: use more filters or more blocks")
         self.levels = reached[-config.scales :]
         self.strides = [STEM_STRIDE * 2**level for level in self.levels]
+        self._check(*config.size)  # refused here, not at the first picture
         self.anchors = len(_anchors(config)) // config.scales
         self.channels = self.anchors * (1 + config.classes + 4)
 
@@ -119,14 +119,17 @@ class AnswerMaps(Temporal):
         Raises:
             ValueError: the largest stride does not divide height and width.
         """
-        if any(length % self.strides[-1] for length in x.shape[-2:]):
-            raise ValueError(f"expected a height and width that {self.strides[-1]} divides, got {tuple(x.shape)}")
+        self._check(*x.shape[-2:])
         s0 = self.stem0(x, carry)
         s1 = self.stem1(s0, carry)
         # A later output at a level takes the place of an earlier one.
         last = dict(zip(self.encoder.levels, self.encoder((s0, s1), carry), strict=True))
         features = self.pyramid([last[level] for level in self.levels], carry)
         return [fold_time(head, feature) for head, feature in zip(self.heads, features, strict=True)]
+
+    def _check(self, height: int, width: int) -> None:
+        if height % self.strides[-1] or width % self.strides[-1]:
+            raise ValueError(f"expected a height and width that {self.strides[-1]} divides, got {height} x {width}")
 
 
 def _anchors(config: SpikeFPN) -> tuple[tuple[int, int], ...]:

@@ -84,6 +84,11 @@ class Recipe:
                 f"the task {self.task.name!r} learns from {self.task.target}, the data {self.data.name!r} gives "
                 f"{self.data.target}: they must agree"
             )
+        if isinstance(self.model, SpikingEDN) and self.model.norm == "per_step" and self.train.batch_size == 1:
+            raise ValueError(
+                "a batch of one sample has no variance over the pooled map of a step: type --train.batch-size 2, or "
+                "--model.norm batch"
+            )
         if isinstance(self.data, Prophesee) and self.data.classes != self.task.classes:
             raise ValueError(
                 f"expected data.classes as in task.classes {self.task.classes}, got {self.data.classes}: their order "
