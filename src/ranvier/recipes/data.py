@@ -69,7 +69,7 @@ class Scenes(Checked):
     seed: int = 0
     """of the scenes"""
     augment: bool = True
-    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror half of them"""
+    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror and zoom"""
 
 
 @dataclass(frozen=True)

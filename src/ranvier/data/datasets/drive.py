@@ -45,7 +45,7 @@ LEAST_SIDE, LEAST_DIAGONAL, LEAST_SEEN = 10 / 304, 30 / 304, 0.5
 
 
 def drive(config: Scenes, split: Split, progress: Progress | None = None) -> DetectionDataset | SegmentationDataset:
-    """Return one split as the data part of a recipe describes it; half of the training scenes are mirrored.
+    """Return one split as the data part of a recipe describes it; training scenes are mirrored and zoomed.
 
     Raises:
         ValueError: a folder is given.
@@ -61,8 +61,8 @@ def drive(config: Scenes, split: Split, progress: Progress | None = None) -> Det
         seed=config.seed,
         disparity=False,
     )
-    mirror = config.seed if config.augment and split == "train" else None
-    return scene_dataset(generate(source, progress=progress), config, mirror=mirror)
+    augment = config.seed if config.augment and split == "train" else None
+    return scene_dataset(generate(source, progress=progress), config, augment=augment)
 
 
 class Drives:

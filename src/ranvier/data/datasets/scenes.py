@@ -14,12 +14,12 @@ from ranvier.data.boxes import Boxes
 from ranvier.data.datasets.batch import Batch, collate
 from ranvier.data.events import Events
 from ranvier.data.representations import stack, stack_by_number
-from ranvier.data.scene import Scene, SceneSource
+from ranvier.data.scene import IGNORED, Scene, SceneSource
 from ranvier.recipes import Scenes
 from ranvier.recipes.data import Stacking
 
-# The label that losses and metrics leave out.
-IGNORED = 255
+# How much smaller or larger a training scene may become.
+ZOOM = 0.8, 1.6
 
 
 def stacked(
@@ -66,7 +66,8 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         frames: put the grey frame at the end of each step, from 0 to 1, before its events, as channel 0.
         fresh: take further scenes of the source in every epoch instead of the same; only for sources without an end,
             such as `Mosaics`.
-        mirror: show half of the scenes in a mirror, in each epoch others: a seed for which; `None` shows none.
+        augment: show half of the scenes in a mirror, and each smaller or larger by 0.8 to 1.6, in every epoch another
+            way: a seed for how; `None` shows all as they are.
     """
 
     def __init__(
@@ -76,13 +77,13 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         *,
         frames: bool = False,
         fresh: bool = False,
-        mirror: int | None = None,
+        augment: int | None = None,
     ) -> None:
         self.source = source
         self.stack = stack
         self.frames = frames
         self.fresh = fresh
-        self.mirror = mirror
+        self.augment = augment
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -90,16 +91,20 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         return len(self.source)
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next; it decides which scenes are `fresh`, and which are seen in a `mirror`."""
+        """Say which epoch comes next; it decides which scenes are `fresh`, and how each is `augment`-ed."""
         self._epoch.fill_(epoch)
 
     def scene(self, i: int) -> Scene:
         """Return the scene behind sample i."""
         epoch = int(self._epoch)
         scene = self.source.scene(i + epoch * len(self) if self.fresh else i)
-        if self.mirror is None or np.random.default_rng([self.mirror, epoch, i]).random() < 0.5:
+        if self.augment is None:
             return scene
-        return scene.mirrored()
+        generator = np.random.default_rng([self.augment, epoch, i])
+        if generator.random() < 0.5:
+            scene = scene.mirrored()
+        zoom, across, down = np.exp(generator.uniform(*np.log(ZOOM))), *generator.random(2)
+        return scene.zoomed(float(zoom), (across, down), generator)
 
     def events(self, i: int) -> Events:
         """Return the recording behind sample i."""
@@ -150,9 +155,9 @@ class SegmentationDataset(SceneDataset):
 
 
 def scene_dataset(
-    source: SceneSource, config: Scenes, *, fresh: bool = False, mirror: int | None = None
+    source: SceneSource, config: Scenes, *, fresh: bool = False, augment: int | None = None
 ) -> DetectionDataset | SegmentationDataset:
-    """Return scenes as the data part of a recipe describes them; for `fresh` and `mirror` see `SceneDataset`.
+    """Return scenes as the data part of a recipe describes them; for `fresh` and `augment` see `SceneDataset`.
 
     Raises:
         ValueError: masks or frames of steps that have no fixed width.
@@ -170,4 +175,4 @@ def scene_dataset(
         events_per_bin=config.events_per_bin,
     )
     kind = DetectionDataset if config.target == "boxes" else SegmentationDataset
-    return kind(source, stack, frames=config.frames, fresh=fresh, mirror=mirror)
+    return kind(source, stack, frames=config.frames, fresh=fresh, augment=augment)
