@@ -47,7 +47,7 @@ def mosaic_spikingedn() -> Recipe:
             temperature=0.7,
         ),
         task=Segment(ohem_least=4000),
-        train=Train(epochs=6, batch_size=4, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
+        train=Train(epochs=8, batch_size=4, lr=1e-2, weight_decay=0.01, precision="bfloat16", clip=10.0),
     )
 
 
