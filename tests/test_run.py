@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_start_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     (tmp_path / ".config.json.tmp").write_text("{")
     start_run(tmp_path, load("digits-conv-tiny"))
     assert [file.name for file in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_data_that_have_moved_do_not_hinder_a_run_from_going_on(tmp_path: Path) -> None:
+    recipe = load("gen1-spikefpn")
+    start_run(tmp_path, recipe)
+    moved = replace(recipe, data=replace(recipe.data, root="/elsewhere"))  # type: ignore[call-arg]
+    assert start_run(tmp_path, moved, resume=True).config == moved
+    assert open_run(tmp_path).config == moved
+    other = replace(moved, data=replace(moved.data, steps=7))  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"other settings:\n  data\.steps: 3 -> 7\n"):
+        start_run(tmp_path, other, resume=True)
 
 
 def test_metrics_are_cut_and_a_broken_last_line_is_left_out(tmp_path: Path) -> None:

@@ -109,21 +109,35 @@ def start_run(path: str | Path, recipe: Recipe, *, resume: bool = False) -> Run:
             raise FileExistsError(
                 f"{path} already holds a run of {run.config.name!r}: add --resume to continue it, or use a new folder"
             )
-        # The number to expect is no setting: a newer version may have measured another.
-        changed = differences(to_plain(replace(run.config, expected=None)), to_plain(replace(recipe, expected=None)))
+        changed = differences(*(to_plain(_settings(each)) for each in (run.config, recipe)))
         if changed:
             listed = "\n  ".join(changed)
             raise ValueError(
                 f"{path} was started with other settings:\n  {listed}\n"
                 "repeat the first command with --resume, or choose a new folder"
             )
+        if run.config.data.root != recipe.data.root:
+            run = replace(run, config=replace(run.config, data=recipe.data))
+            _write_config(run)
         return run
     if path.is_file() or (path.is_dir() and any(not _is_temporary(file) for file in path.iterdir())):
         raise FileExistsError(f"{path} holds files that are no run: choose a new folder")
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path, recipe)
-    write_json(path / CONFIG, {"schema": SCHEMA, "recipe": recipe.name, "config": to_plain(recipe)})
+    _write_config(run)
     return run
+
+
+def _settings(recipe: Recipe) -> Recipe:
+    """What must be the same to go on: neither the number to expect, which a newer version may have measured anew, nor
+    the folder of the data, which may have moved.
+    """
+    return replace(recipe, expected=None, data=replace(recipe.data, root=None))
+
+
+def _write_config(run: Run) -> None:
+    plain = {"schema": SCHEMA, "recipe": run.config.name, "config": to_plain(run.config)}
+    write_json(run.path / CONFIG, plain)
 
 
 def write_json(path: Path, value: Any) -> None:
