@@ -87,6 +87,7 @@ def test_differences_name_every_leaf() -> None:
         ("task", "burn_in", -1, "expected burn_in of 0 or more, got -1"),
         ("task", "ohem_threshold", 7.0, "expected ohem_threshold from 0 to 1, got 7.0"),
         ("data", "count", 0, "expected count of 1 or more, got 0"),
+        ("data", "zoom", (0.0, 1.0), r"expected zoom above 0, got \(0\.0, 1\.0\)"),
         ("train", "lr", -1.0, "expected lr of 0 or more, got -1.0"),
     ],
 )

@@ -1,6 +1,6 @@
 """The check that every part of a recipe goes through."""
 
-# Which numbers make sense: counts from 1 on, shares from 0 to 1, others from 0 on.
+# Which numbers make sense: counts from 1 on, shares from 0 to 1, others from 0 on or above it.
 COUNTS = (
     "window_us",
     "steps",
@@ -35,6 +35,7 @@ SHARES = (
     "nms_iou",
     "ohem_threshold",
 )
+POSITIVE = ("zoom",)
 NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "lr", "weight_decay")
 
 
@@ -48,5 +49,7 @@ class Checked:
                 raise ValueError(f"expected {name} of 1 or more, got {value}")
             if name in SHARES and not all(0 <= number <= 1 for number in numbers):
                 raise ValueError(f"expected {name} from 0 to 1, got {value}")
+            if name in POSITIVE and any(number <= 0 for number in numbers):
+                raise ValueError(f"expected {name} above 0, got {value}")
             if name in NOT_NEGATIVE and any(number < 0 for number in numbers):
                 raise ValueError(f"expected {name} of 0 or more, got {value}")

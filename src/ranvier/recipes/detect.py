@@ -72,7 +72,7 @@ def drive_spikefpn() -> Recipe:
         base,
         name="drive-spikefpn",
         expected=None,
-        data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000),
+        data=Scenes(name="drive", sensor=(128, 128), steps=3, window_us=50_000, bins=5, count=1000, zoom=(0.8, 1.6)),
         model=replace(
             base.model,
             genotype=replace(load("spikefpn"), filters=16, path=(0, 1, 2)),

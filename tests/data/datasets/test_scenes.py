@@ -105,7 +105,9 @@ def test_fresh_scenes_go_on_where_the_last_epoch_ended():
 
 
 def test_augmented_scenes_change_with_the_epoch_and_with_nothing_else():
-    plain, augmented = (SegmentationDataset(MadeScenes(), STACK, frames=True, augment=seed) for seed in (None, 3))
+    plain, augmented = (
+        SegmentationDataset(MadeScenes(), STACK, frames=True, augment=seed, zoom=(0.5, 2.0)) for seed in (None, 3)
+    )
     seen = []
     for epoch in range(3):
         augmented.set_epoch(epoch)

@@ -18,9 +18,6 @@ from ranvier.data.scene import IGNORED, Scene, SceneSource
 from ranvier.recipes import Scenes
 from ranvier.recipes.data import Stacking
 
-# How much smaller or larger a training scene may become.
-ZOOM = 0.8, 1.6
-
 
 def stacked(
     events: Events,
@@ -66,8 +63,9 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         frames: put the grey frame at the end of each step, from 0 to 1, before its events, as channel 0.
         fresh: take further scenes of the source in every epoch instead of the same; only for sources without an end,
             such as `Mosaics`.
-        augment: show half of the scenes in a mirror, and each smaller or larger by 0.8 to 1.6, in every epoch another
-            way: a seed for how; `None` shows all as they are.
+        augment: show half of the scenes in a mirror and each in another size, in every epoch other ones: a seed for
+            which; `None` shows all as they are.
+        zoom: with `augment`, the smallest and the largest size, 1 being as it is.
     """
 
     def __init__(
@@ -78,12 +76,14 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         frames: bool = False,
         fresh: bool = False,
         augment: int | None = None,
+        zoom: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.source = source
         self.stack = stack
         self.frames = frames
         self.fresh = fresh
         self.augment = augment
+        self.zoom = zoom
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -103,7 +103,9 @@ class SceneDataset(Dataset[tuple[Tensor, Any]]):
         generator = np.random.default_rng([self.augment, epoch, i])
         if generator.random() < 0.5:
             scene = scene.mirrored()
-        zoom, across, down = np.exp(generator.uniform(*np.log(ZOOM))), *generator.random(2)
+        if self.zoom == (1.0, 1.0):
+            return scene
+        zoom, across, down = np.exp(generator.uniform(*np.log(self.zoom))), *generator.random(2)
         return scene.zoomed(float(zoom), (across, down), generator)
 
     def events(self, i: int) -> Events:
@@ -175,4 +177,4 @@ def scene_dataset(
         events_per_bin=config.events_per_bin,
     )
     kind = DetectionDataset if config.target == "boxes" else SegmentationDataset
-    return kind(source, stack, frames=config.frames, fresh=fresh, augment=augment)
+    return kind(source, stack, frames=config.frames, fresh=fresh, augment=augment, zoom=config.zoom)
