@@ -236,6 +236,14 @@ def test_a_segmenter_of_other_channels_is_told_the_option(tmp_path: Path, capsys
     assert not (tmp_path / "run").exists()
 
 
+def test_a_segmenter_without_a_path_for_frames_is_told_how_to_get_one(
+    few_scenes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ranvier.data.datasets.build", lambda *_, **__: [(torch.zeros(3, 6, 128, 128), None)])
+    assert main(["train", "drive-spikingedn", "--run", str(tmp_path / "run"), "--data.frames"]) == USAGE
+    assert "--model.event-channels 5 --model.frame-channels 1 --model.fusion ssam" in capsys.readouterr().err
+
+
 def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def without(*arguments: object) -> None:
         raise ImportError("events.h5 needs hdf5plugin to be read: type pip install 'ranvier[hdf5]'")

@@ -112,8 +112,10 @@ def _check_frames(recipe: Recipe, samples: datasets.Samples) -> None:
         option = f"--model.in-channels {channels}"
         if isinstance(recipe.model, SpikingEDN):
             bins = recipe.data.bins  # type: ignore[union-attr]
-            option = f"--model.event-channels {bins} --model.frame-channels {channels - bins}"
-            option += f" --model.fusion {'ssam' if channels > bins else 'none'}"
+            option = f"--model.event-channels {bins}"
+            if channels - bins != recipe.model.frame_channels:
+                fusion = "ssam" if channels > bins else "none"
+                option += f" --model.frame-channels {channels - bins} --model.fusion {fusion}"
         raise ValueError(
             f"the frames of {recipe.data.name!r} are {found} (channels, height, width), the model takes {expected}: "
             f"type {option} --model.size {height} {width}"
