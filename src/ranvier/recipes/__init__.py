@@ -6,6 +6,7 @@ import importlib
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
+from ranvier.recipes.sequences import Documents, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
 from ranvier.recipes.task import Classify, Detect, Segment
 
 __all__ = [
@@ -16,17 +17,24 @@ __all__ = [
     "ConvClassifier",
     "Data",
     "Detect",
+    "Documents",
     "EventFrames",
     "Expected",
+    "ListOps",
     "Model",
     "NCars",
+    "Pathfinder",
+    "Pixels",
     "Prophesee",
     "Recipe",
     "Scenes",
     "Segment",
+    "Sequences",
+    "Speech",
     "SpikeFPN",
     "SpikingEDN",
     "Task",
+    "Text",
     "Train",
     "load",
 ]

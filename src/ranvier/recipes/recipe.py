@@ -10,9 +10,11 @@ from typing import Literal
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.sequences import Sequences, Text
 from ranvier.recipes.task import Classify, Detect, Segment
 
-Data = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
+EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
+Data = EventData | Sequences | Text
 Model = ConvClassifier | SpikeFPN | SpikingEDN
 Task = Classify | Detect | Segment
 
@@ -72,6 +74,17 @@ class Recipe:
     task: Task = field(default_factory=Classify)
     train: Train = field(default_factory=Train)
     expected: Expected | None = None
+
+    @property
+    def event_data(self) -> EventData:
+        """The data part, where it is of event recordings.
+
+        Raises:
+            ValueError: it is of sequences.
+        """
+        if not isinstance(self.data, EventData):
+            raise ValueError(f"expected a recipe that reads event recordings, got the sequences {self.data.name!r}")
+        return self.data
 
     def __post_init__(self) -> None:
         if self.model.classes != len(self.task.classes):

@@ -37,9 +37,9 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     environment = json.loads((run.path / ENVIRONMENT).read_text())
     about = importlib.import_module(TASKS[recipe.task.name])
     cost = audit(net, batch.x)
-    step_ms = recipe.data.window_us / 1000
+    data = recipe.event_data
     subtitle = (
-        f"{recipe.model.name.replace('_', ' ')} on {recipe.data.name}: {recipe.data.steps} steps of {step_ms:g} ms, "
+        f"{recipe.model.name.replace('_', ' ')} on {data.name}: {data.steps} steps of {data.window_us / 1000:g} ms, "
         f"{cost.parameters:,} parameters"
     )
     folder = escape(str(run.path))

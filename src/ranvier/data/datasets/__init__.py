@@ -1,9 +1,9 @@
-"""Data sets by name: `build(config, split)` gives samples `(x [T, C, H, W], what is to be found)`."""
+"""Data sets by name: `build(config, split)` gives samples `(x [T, ...], what is to be found)`."""
 
 import importlib
-from typing import Any
+from typing import Any, get_args
 
-from ranvier.data.datasets.batch import Batch, Samples, collate
+from ranvier.data.datasets.batch import Batch, RecordedSamples, Samples, collate
 from ranvier.data.datasets.digits import make_digits
 from ranvier.data.datasets.drive import Drives
 from ranvier.data.datasets.frames import FrameDataset, Recordings, Split, split_indices
@@ -19,6 +19,7 @@ __all__ = [
     "Drives",
     "FrameDataset",
     "Mosaics",
+    "RecordedSamples",
     "Recordings",
     "Samples",
     "SegmentationDataset",
@@ -41,8 +42,19 @@ DATASETS = {
     "ncars": "ranvier.data.datasets.ncars:ncars",
     "ddd17": "ranvier.data.datasets.ddd17:ddd17",
     "dsec": "ranvier.data.datasets.dsec:dsec",
+    "smnist": "ranvier.data.sequences.mnist:smnist",
+    "psmnist": "ranvier.data.sequences.mnist:smnist",
+    "scifar": "ranvier.data.sequences.cifar:scifar",
+    "listops": "ranvier.data.sequences.listops:listops",
+    "imdb": "ranvier.data.sequences.imdb:imdb",
+    "aan": "ranvier.data.sequences.aan:aan",
+    "pathfinder": "ranvier.data.sequences.pathfinder:pathfinder",
+    "spoken-digits": "ranvier.data.sequences.spoken_digits:spoken_digits",
+    "speech-commands": "ranvier.data.sequences.speech_commands:speech_commands",
+    "wikitext-2": "ranvier.data.sequences.wikitext:wikitext",
+    "wikitext-103": "ranvier.data.sequences.wikitext:wikitext",
 }
-"""The field `name` of a data set's dataclass in `ranvier.recipes.data`, and the function that makes one split of it."""
+"""The field `name` of a data set's dataclass in `ranvier.recipes`, and the function that makes one split of it."""
 
 
 def build(config: Any, split: Split, *, progress: Progress | None = None) -> Samples:
@@ -56,5 +68,7 @@ def build(config: Any, split: Split, *, progress: Progress | None = None) -> Sam
     """
     if config.name not in DATASETS:
         raise ValueError(f"expected a data set out of {', '.join(DATASETS)}, got {config.name!r}: use --data.name")
+    if split not in get_args(Split):
+        raise ValueError(f"expected split train, val or test, got {split!r}")
     module, function = DATASETS[config.name].split(":")
     return getattr(importlib.import_module(module), function)(config, split, progress)
