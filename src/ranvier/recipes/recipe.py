@@ -17,6 +17,7 @@ EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Sequences | Text
 Model = ConvClassifier | SpikeFPN | SpikingEDN
 Task = Classify | Detect | Segment
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Train(Checked):
     """curve after the warm-up"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """of convolutions and matrix products; weights and membranes stay float32"""
     seed: int = 0
     """of the initial weights, the order of the batches and the dropout"""

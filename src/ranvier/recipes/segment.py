@@ -74,8 +74,9 @@ def digits_spikingedn() -> Recipe:
         base,
         name="digits-spikingedn",
         expected=None,
-        data=replace(base.data, of="digits", grade="plain", count=1000),
-        train=replace(base.train, epochs=2),
+        data=replace(base.data, of="digits", grade="plain", sensor=(72, 72), count=2000),
+        model=replace(base.model, genotype=replace(base.model.genotype, path=(0, 1, 1)), size=(72, 72)),
+        train=replace(base.train, epochs=4),
     )
 
 
