@@ -7,6 +7,7 @@ from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.ssam import SSAM
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
 from ranvier.recipes import SpikeFPN, SpikingEDN
@@ -38,6 +39,10 @@ TestPLIF = temporal(lambda: PLIF(channels=4), features=(4,))
 TestAdaptiveLIF = temporal(lambda: AdaptiveLIF(decay=0.2, v_threshold=0.3, channels=4), features=(4,))
 TestAdaptiveLIFDown = temporal(lambda: AdaptiveLIF(tau=2.0, v_threshold=0.3, sign=-1), features=(4, 2))
 TestLI = temporal(lambda: LI(tau=3.0), features=(4,))
+TestSDN = temporal(lambda: SDN(), features=(4,))
+TestDeepSDN = temporal(lambda: SDN(width=3, kernel_size=4, layers=3), features=(2, 2))
+TestReparameterisedSDN = temporal(lambda: reparameterised(SDN()), features=(4,))
+TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kernel_size=4, layers=3)), features=(2, 2))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),
