@@ -18,7 +18,9 @@ def sdn() -> Recipe:
         task=Imitate(loss="smooth_l1"),
         # The release lets biases and norms decay too, lowers the learning rate once an epoch, and keeps the weights
         # with the least validation loss, where here the most right spikes decide.
-        train=Train(epochs=100, batch_size=64, lr=0.01, weight_decay=0.01, warmup=0.0, select="best"),
+        train=Train(
+            epochs=100, batch_size=64, lr=0.01, weight_decay=0.01, warmup=0.0, select="best", checkpoint_every=1000
+        ),
         expected=Expected(value=0.99967, source="measured with the released weights"),
     )
 
