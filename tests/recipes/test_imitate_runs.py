@@ -48,5 +48,5 @@ def test_every_command_works_on_it(run: Run, capsys: pytest.CaptureFixture[str])
 def test_a_run_without_events_is_not_streamed(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording = tmp_path / "events.csv"
     recording.write_text("t,x,y,p\n1,1,1,1\n2,1,1,0\n")
-    assert main(["stream", str(run.path), str(recording)]) == 2
+    assert main(["stream", str(run.path), str(recording), "--sensor", "2", "2"]) == 2
     assert "currents" in capsys.readouterr().err
