@@ -37,7 +37,7 @@ def forward(x: Tensor, a: Tensor, c: Tensor, h: Tensor | None, keep: bool) -> tu
     functions = _functions()
     if functions is None:
         return reference_forward(x, a, c, h, keep)
-    x, a, c, h = _rows(x), *map(_plain, (a, c, h))
+    x, a, c, h = _rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
     y = x.new_empty(x.shape)
     h_out = a.new_empty(*x.shape[1:], a.shape[1])
     checkpoints = x.new_empty(checkpoint_shape(x, a, keep))
@@ -62,8 +62,8 @@ def backward(
     functions = _functions()
     if functions is None:
         return reference_backward(x, a, c, h, grad_y, grad_h)
-    x, a, c, h, grad_h = _rows(x), *map(_plain, (a, c, h, grad_h))
-    grad_y = None if grad_y is None else _rows(grad_y)
+    x, a, c, h = _rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
+    grad_y, grad_h = None if grad_y is None else _rows(grad_y), None if grad_h is None else _plain(grad_h)
     grad_x = x.new_empty(x.shape)
     grad_h0 = a.new_empty(0 if h is None else h.shape)
     pieces = _pieces(x, a)
@@ -98,8 +98,8 @@ def _rows(x: Tensor) -> Tensor:
     return x if x.numel() == 0 or x[0].is_contiguous() else x.contiguous()
 
 
-def _plain(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.resolve_conj().resolve_neg().contiguous()
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.resolve_conj().resolve_neg().contiguous()
 
 
 def _address(tensor: Tensor | None) -> int:
