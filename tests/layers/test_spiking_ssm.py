@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from ranvier import Carry
+from ranvier.layers import folded
 from ranvier.layers.spiking_ssm import NormedResidual, SpikingS4D, tied_dropout
 from ranvier.layers.ssm import S4D
 from ranvier.neurons import LIF
@@ -51,6 +53,15 @@ def test_who_learns_a_threshold() -> None:
     shared = block(threshold="shared")
     shared(X).sum().backward()
     assert shared.ln_threshold.grad.abs() > 0
+
+
+def test_folded_it_streams_alike() -> None:
+    net = block()
+    net.ln_threshold.data.fill_(0.25)
+    fast, slow_memory, fast_memory = folded(net), Carry(), Carry()
+    assert fast.ln_threshold is None
+    for chunk in X.split(7):
+        torch.testing.assert_close(fast(chunk, fast_memory), net(chunk, slow_memory))
 
 
 def test_dropout_silences_whole_channels() -> None:

@@ -79,6 +79,18 @@ def test_what_is_padded_is_not_seen() -> None:
     torch.testing.assert_close(y[:, :1], net(x[:, :1]))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_frozen_it_answers_alike_and_learns_no_more(bidirectional: bool) -> None:
+    net, x = layer(bidirectional=bidirectional, trainable_b=True), torch.randn(6, 2, 3, dtype=torch.float64)
+    gain = torch.tensor([2.0, 0.5, 1.0], dtype=torch.float64)
+    expected = net(x) * gain
+    net.freeze(gain)
+    torch.testing.assert_close(net(x), expected)
+    net.freeze(gain)  # again: nothing happens
+    torch.testing.assert_close(net(x), expected)
+    assert not any(p.requires_grad for p in net.parameters())
+
+
 def test_a_gain_scales_the_output() -> None:
     net, x = layer(), torch.randn(6, 2, 3, dtype=torch.float64)
     gain = torch.tensor([2.0, 0.5, 1.0], dtype=torch.float64)

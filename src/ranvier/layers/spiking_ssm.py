@@ -48,10 +48,17 @@ class SpikingS4D(Temporal):
         """Return that the threshold decays like a matrix: towards 1 (released configurations)."""
         return {} if self.ln_threshold is None else {"ln_threshold": {"decays": 1.0}}
 
+    def freeze(self) -> None:
+        """Freeze the modes, thresholds among them, see `S4D.freeze`."""
+        self.s4d.freeze(self._gain())
+        self.ln_threshold = None
+
+    def _gain(self) -> Tensor | None:
+        return None if self.ln_threshold is None else torch.exp(-self.ln_threshold).expand(self.s4d.channels)
+
     def forward(self, x: Tensor, carry: Carry | None = None, *, lengths: Tensor | None = None) -> Tensor:
         """Return `[T, B, H]` for `[T, B, H]`; `lengths` as in `S4D`."""
-        gain = None if self.ln_threshold is None else torch.exp(-self.ln_threshold).expand(self.s4d.channels)
-        y = self.s4d(x, carry, gain=gain, lengths=lengths)
+        y = self.s4d(x, carry, gain=self._gain(), lengths=lengths)
         s = self.neuron(y, carry) if isinstance(self.neuron, Temporal) else self.neuron(y)
         return F.glu(fold_time(self.mix, tied_dropout(s, self.dropout, training=self.training)), -1)
 

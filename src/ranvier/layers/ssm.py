@@ -41,6 +41,9 @@ class S4D(Temporal):
     (S4D-Lin); Shen et al., SpikingSSMs, AAAI 2025.
     """
 
+    fixed_a: Tensor | None
+    fixed_c: Tensor | None
+
     def __init__(
         self,
         channels: int,
@@ -65,11 +68,9 @@ class S4D(Temporal):
         self.b = nn.Parameter(torch.view_as_real(torch.ones(channels, self.modes) + 0j)) if trainable_b else None
         self.c = nn.Parameter(torch.randn(directions, channels, self.modes, 2) * 0.5**0.5)
         self.d = nn.Parameter(torch.randn(channels))
-
-    @property
-    def bidirectional(self) -> bool:
-        """Whether the layer looks ahead."""
-        return len(self.c) == 2
+        self.bidirectional = bidirectional
+        self.register_buffer("fixed_a", None)
+        self.register_buffer("fixed_c", None)
 
     def optimised(self) -> dict[str, dict[str, float]]:
         """Return, by parameter, the highest learning rate and the share of the weight decay where others have others'.
@@ -80,14 +81,31 @@ class S4D(Temporal):
         special = {"log_dt": modes, "log_decay": modes, "frequency": modes, "d": {"decays": 1.0}}
         return special if self.b is None else special | {"b": modes, "c": {"most_lr": 1e-3}}
 
-    def discrete(self) -> tuple[Tensor, Tensor]:
-        """Return Abar `[H, N/2]` and, by direction, how a mode without Bbar is read out, 2 C Bbar `[., H, N/2]`."""
+    def discrete(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return Abar `[H, N/2]`, how a mode without Bbar is read out by direction, 2 C Bbar `[., H, N/2]`, and D."""
+        if self.fixed_a is not None and self.fixed_c is not None:
+            return torch.view_as_complex(self.fixed_a), torch.view_as_complex(self.fixed_c), self.d
         a = torch.complex(-self.log_decay.exp(), self.frequency)
         z = a * self.log_dt.exp().unsqueeze(-1)
         bbar = torch.expm1(z) / a
         if self.b is not None:
             bbar = bbar * torch.view_as_complex(self.b)
-        return z.exp(), 2 * torch.view_as_complex(self.c) * bbar
+        return z.exp(), 2 * torch.view_as_complex(self.c) * bbar, self.d
+
+    def freeze(self, gain: Tensor | None = None) -> None:
+        """Keep what `discrete` returns in place of the parameters that it comes from, in place: for inference.
+
+        Args:
+            gain: scale of each channel's output from now on, [H].
+        """
+        if self.fixed_a is None:
+            a, c, d = (tensor.detach() for tensor in self.discrete())
+            if gain is not None:
+                c, d = c * gain.unsqueeze(-1), d * gain
+            self.fixed_a, self.fixed_c = torch.view_as_real(a).clone(), torch.view_as_real(c).clone()
+            self.d = nn.Parameter(d.clone(), requires_grad=False)
+            for name in ("log_dt", "log_decay", "frequency", "b", "c"):
+                delattr(self, name)
 
     def rest(self, batch: int, like: Tensor) -> State:
         return {"h": like.new_zeros(batch, self.channels, self.modes, 2)}
@@ -110,8 +128,7 @@ class S4D(Temporal):
             raise ValueError("a bidirectional S4D looks ahead and cannot stream: use bidirectional=False")
         with torch.autocast(x.device.type, enabled=False):
             u = x if x.dtype == torch.float64 else x.float()
-            a, c = self.discrete()
-            d = self.d
+            a, c, d = self.discrete()
             if gain is not None:
                 c, d = c * gain.unsqueeze(-1), d * gain
             if carry is not None:

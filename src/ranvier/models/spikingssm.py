@@ -34,6 +34,7 @@ class Body(Temporal):
         if config.vocabulary and config.in_channels != 1:
             raise ValueError(f"expected in_channels=1 for tokens, got {config.in_channels}")
         width = config.width
+        self.vocabulary = config.vocabulary
         self.encoder = (
             nn.Embedding(config.vocabulary, width) if config.vocabulary else nn.Linear(config.in_channels, width)
         )
