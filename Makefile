@@ -32,7 +32,7 @@ lint: $(READY)
 # The peers live in an environment of their own: some of them ask for packages that must not meet ours.
 $(BENCH_READY): benchmarks/peers.txt constraints.txt
 	test -x $(BENCH_BIN)/python || $(PYTHON) -m venv .venv-bench
-	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy
+	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch numpy safetensors
 	$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers.txt
 	touch $(BENCH_READY)
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,6 +26,13 @@ def processes(names: list[str], threads: list[int], device: str) -> list[tuple[s
         for count in (threads if WORKLOADS[name].scaling else [1])
         for allocator in WORKLOADS[name].allocators
     ]
+
+
+def file_name(about: dict[str, Any], only: list[str]) -> str:
+    """Return what a result is called, without suffix: a part of the workloads does not replace the record of all."""
+    parts = [] if set(only) == set(WORKLOADS) else list(dict.fromkeys(only))
+    quick = ["quick"] if about["size"] == "quick" else []
+    return "-".join([slug(about["machine"]), about["date"], *parts, *quick])
 
 
 def main() -> int:
@@ -62,7 +70,7 @@ def main() -> int:
     for row in rows:
         row["passed"] = verdict(row) if size == "full" else None
     arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / f"{slug(about['machine'])}-{about['date']}{'-quick' if arguments.quick else ''}"
+    path = arguments.out / file_name(about, arguments.only)
     # A line for each row: short, and two results can be compared by diff.
     head = json.dumps(about, indent=1).removesuffix("\n}")
     lines = ",\n".join(f"  {json.dumps(row)}" for row in rows)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranvier.recipes import Recipe
+from ranvier.recipes.recipe import Precision
 from ranvier.recipes.saved import differences, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -60,21 +61,25 @@ class Run:
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
 
-    def net(self) -> "nn.Module":
+    def net(self, *, folded: Precision | None = None) -> "nn.Module":
         """Build the network with the weights that were kept, in evaluation mode.
+
+        Args:
+            folded: return the copy that `ranvier.layers.folded` makes of it for this type.
 
         Raises:
             FileNotFoundError: no weights have been written yet.
         """
+        import torch
         from safetensors.torch import load_file
 
-        from ranvier import models
+        from ranvier import layers, models
 
         if not (self.path / WEIGHTS).exists():
             raise FileNotFoundError(f"{self.path} has no {WEIGHTS}: the run is not finished, continue it with --resume")
         net = models.build(self.config.model)
         net.load_state_dict(load_file(self.path / WEIGHTS))
-        return net.eval()
+        return net.eval() if folded is None else layers.folded(net, dtype=getattr(torch, folded))
 
 
 def open_run(path: str | Path) -> Run:

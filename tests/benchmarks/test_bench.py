@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from benchmarks import lif, peers
+from benchmarks.__main__ import file_name
 from benchmarks.gate import WrongResult, check
 from benchmarks.harness import Rounds, Settings, row, take_turns
 from benchmarks.process import environment, run_in_child
@@ -105,6 +106,13 @@ def test_report_says_fail_plainly() -> None:
     machine = dict.fromkeys(("processor", "cores", "memory_gib", "system", "kernels", "commit", "python"), "-")
     page = markdown({"date": "today", "size": "full", "machine": machine | {"versions": {}}, "processes": []}, [figure])
     assert "| w | speed | 1 | 2 x | ≥ 3 | **FAIL** |" in page
+
+
+def test_the_record_of_a_part_does_not_replace_the_record_of_all() -> None:
+    about = {"machine": {"processor": "AMD EPYC", "cores": 2}, "date": "2026-11-22", "size": "full"}
+    assert file_name(about, list(WORKLOADS)) == "amd-epyc-2-cores-2026-11-22"
+    assert file_name(about, ["lif", "gather", "lif"]) == "amd-epyc-2-cores-2026-11-22-lif-gather"
+    assert file_name(about | {"size": "quick"}, ["lif"]) == "amd-epyc-2-cores-2026-11-22-lif-quick"
 
 
 def test_peer_axes_and_gain_are_undone() -> None:

@@ -232,7 +232,7 @@ def test_the_demo_shows_scenes_one_after_the_other(finished, tmp_path, monkeypat
 def test_a_segmenter_of_other_channels_is_told_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "digits-spikingedn", "--run", str(tmp_path / "run"), "--data.bins", "4"]
     assert main(command) == USAGE
-    assert "type --model.event-channels 4 --model.size 96 96" in capsys.readouterr().err
+    assert "type --model.event-channels 4 --model.size 72 72" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

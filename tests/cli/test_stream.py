@@ -325,7 +325,7 @@ def test_options_that_would_do_nothing_are_refused(finished_run, recording, came
 def test_a_picture_that_cannot_be_written_is_told_before_the_network_is_loaded(
     finished_run, recording, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(Run, "net", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(Run, "net", lambda *_, **__: pytest.fail("loaded"))
     picture = tmp_path / "nowhere" / "film.gif"
     assert main(["stream", str(finished_run.path), str(recording), "--picture", str(picture)]) == USAGE
     assert capsys.readouterr().err == f"ranvier: {picture}: No such file or directory\n"

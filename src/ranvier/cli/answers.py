@@ -12,7 +12,7 @@ from torch import nn
 
 from ranvier.animate import draw_boxes, draw_caption, draw_mask, enlarge, enlarging, event_image
 from ranvier.cli.show import bar
-from ranvier.colours import CLASSES
+from ranvier.colours import AMBER, CLASSES
 from ranvier.data.letterbox import Letterbox
 from ranvier.layers.anchors import Detections, detect
 from ranvier.recipes import Recipe
@@ -101,7 +101,7 @@ class Labels(_Answers):
         for start, stop, label in self.stretches:
             yield f"  {(start - first) / 1000:6.0f} to {(stop - first) / 1000:.0f} ms  [bold]{label}[/]"
         share = self.last["probability"]
-        yield f"answer [bold]{self.last['label']}[/]  [#e8742c]{bar(share)}[/] {100 * share:.1f} %"
+        yield f"answer [bold]{self.last['label']}[/]  [{AMBER}]{bar(share)}[/] {100 * share:.1f} %"
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Objects(_Answers):
         total = sum(self.counts.values())
         yield f"[bold]{total}[/] boxes with a score of {self.score:g} or more in {self.chunks} chunks"
         for name, count in self.counts.most_common():
-            yield f"  {name:<12} {count:5}  [#e8742c]{bar(count / total)}[/]"
+            yield f"  {name:<12} {count:5}  [{AMBER}]{bar(count / total)}[/]"
 
 
 @dataclass
@@ -184,7 +184,7 @@ class Regions(_Answers):
     def sentences(self) -> Iterator[str]:
         yield "share of all pixels"
         for name, share in self._shares(self.pixels).items():
-            yield f"  {name:<12} {100 * share:5.1f} %  [#e8742c]{bar(share)}[/]"
+            yield f"  {name:<12} {100 * share:5.1f} %  [{AMBER}]{bar(share)}[/]"
 
 
 ANSWERS = {"classify": Labels, "detect": Objects, "segment": Regions}

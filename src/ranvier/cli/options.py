@@ -3,14 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 
+from ranvier.recipes.recipe import Precision
+
 Device = Annotated[str, tyro.conf.arg(metavar="cpu|cuda|cuda:N")]
 Threads = Annotated[int | None, tyro.conf.arg(metavar="N")]
-Folded = Annotated[Literal["float32", "bfloat16"] | None, tyro.conf.arg(metavar="float32|bfloat16")]
+Folded = Annotated[Precision | None, tyro.conf.arg(metavar="float32|bfloat16")]
 Number = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]

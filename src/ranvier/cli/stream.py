@@ -76,7 +76,6 @@ def stream(
     """
     import torch
 
-    from ranvier import layers
     from ranvier.animate import animation
     from ranvier.cli.answers import ANSWERS
     from ranvier.data.formats import Recording
@@ -97,9 +96,7 @@ def stream(
         _check(recipe, events.sensor, letterbox, run)
         _check_pace(policy, speed, recorded=isinstance(events, Recording))
         show = closing.enter_context(animation(picture, duration_ms=chunk_ms)) if picture else None
-        net = opened.net().to(check_device(device))
-        if folded is not None:
-            net = layers.folded(net, dtype=getattr(torch, folded))
+        net = opened.net(folded=folded).to(check_device(device))
         fit = letterbox.image if letterbox else _padding(net)
         classifies = recipe.task.name == "classify"
         if steps is None and classifies:

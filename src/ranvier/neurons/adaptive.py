@@ -19,7 +19,7 @@ class AdaptiveLIF(LIF):
         tau, decay, r: the membrane's leak, see `LIF`.
         beta: strength of the adaptation.
         tau_a: initial time constant of the adaptation in steps, learned, clipped to `tau_a_range` in every forward;
-            `ranvier.tasks.optimise` also calls `project` after each step of the optimiser.
+            who trains calls `project` after each step of the optimiser.
         channels: one `tau_a` per channel (axis 2 of the input); `None` shares one in the layer.
         sign: +1, a spike raises the threshold; -1, it lowers it (SpikeFPN's stem).
         v_threshold, v_reset, reset, decay_reset, gradient, surrogate, temperature, strict: see `Neuron`.

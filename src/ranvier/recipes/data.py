@@ -69,8 +69,8 @@ class Scenes(Checked):
     seed: int = 0
     """of the scenes"""
     augment: bool = True
-    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror half,
-    and zoom"""
+    """mosaic: new training scenes in every epoch, of scaled, turned, sheared recordings; drive: mirror half of
+    them, and zoom"""
     zoom: tuple[float, float] = (1.0, 1.0)
     """drive, with augment: smallest and largest size at which a training scene is shown"""
 

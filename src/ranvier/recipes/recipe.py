@@ -15,6 +15,7 @@ from ranvier.recipes.task import Classify, Detect, Segment
 Data = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM
 Task = Classify | Detect | Segment
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Train(Checked):
     """curve after the warm-up"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """of convolutions and matrix products; weights and membranes stay float32"""
     seed: int = 0
     """of the initial weights, the order of the batches and the dropout"""

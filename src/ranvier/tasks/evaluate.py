@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ranvier import layers
 from ranvier.data import datasets
 from ranvier.layers import mean_over_time
 from ranvier.neurons import LI, Neuron
 from ranvier.recipes import Recipe
+from ranvier.recipes.recipe import Precision
 from ranvier.run import open_run
 from ranvier.tasks.task import Task, build
 
@@ -24,7 +24,7 @@ def evaluate(
     run: str | Path,
     *,
     split: Split = "test",
-    folded: Literal["float32", "bfloat16"] | None = None,
+    folded: Precision | None = None,
     device: str = "cpu",
     threads: int | None = None,
 ) -> dict[str, Any]:
@@ -41,9 +41,7 @@ def evaluate(
         torch.set_num_threads(threads)
     opened = open_run(run)
     batches = held_out(opened.config, split)
-    net = opened.net().to(device)
-    if folded is not None:
-        net = layers.folded(net, dtype=getattr(torch, folded))
+    net = opened.net(folded=folded).to(device)
     return measure(net, batches, build(opened.config, net), device=device)
 
 
