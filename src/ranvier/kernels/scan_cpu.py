@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.kernels import native, pool
 from ranvier.kernels.scan_fallback import reference_backward, reference_forward
-from ranvier.kernels.scan_layout import checkpoint_shape
+from ranvier.kernels.scan_layout import checkpoint_shape, rows
 
 # The fields of `call` in scan.c: 8 integers, 13 pointers.
 _CALL = struct.Struct("8q13q")
@@ -37,7 +37,7 @@ def forward(x: Tensor, a: Tensor, c: Tensor, h: Tensor | None, keep: bool) -> tu
     functions = _functions()
     if functions is None:
         return reference_forward(x, a, c, h, keep)
-    x, a, c, h = _rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
+    x, a, c, h = rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
     y = x.new_empty(x.shape)
     h_out = a.new_empty(*x.shape[1:], a.shape[1])
     checkpoints = x.new_empty(checkpoint_shape(x, a, keep))
@@ -62,8 +62,8 @@ def backward(
     functions = _functions()
     if functions is None:
         return reference_backward(x, a, c, h, grad_y, grad_h)
-    x, a, c, h = _rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
-    grad_y, grad_h = None if grad_y is None else _rows(grad_y), None if grad_h is None else _plain(grad_h)
+    x, a, c, h = rows(x), _plain(a), _plain(c), None if h is None else _plain(h)
+    grad_y, grad_h = None if grad_y is None else rows(grad_y), None if grad_h is None else _plain(grad_h)
     grad_x = x.new_empty(x.shape)
     grad_h0 = a.new_empty(0 if h is None else h.shape)
     pieces = _pieces(x, a)
@@ -91,11 +91,6 @@ def _pieces(x: Tensor, a: Tensor) -> list[tuple[int, int]]:
 
 def _geometry(x: Tensor, a: Tensor) -> tuple[int, ...]:
     return x.shape[0], x.shape[1] * x.shape[2], x.shape[2], a.shape[1], x.element_size(), a.is_complex()
-
-
-def _rows(x: Tensor) -> Tensor:
-    """Return x with the lanes of one step side by side; steps may lie apart."""
-    return x if x.numel() == 0 or x[0].is_contiguous() else x.contiguous()
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ranvier.kernels.scan_fallback import reference_backward, reference_forward
-from ranvier.kernels.scan_layout import CHUNK, checkpoint_shape
+from ranvier.kernels.scan_layout import CHUNK, checkpoint_shape, rows
 
 WARPS = 4
 
@@ -34,7 +34,7 @@ def forward(x: Tensor, a: Tensor, c: Tensor, h: Tensor | None, keep: bool) -> tu
     kernels = _kernels()
     if kernels is None:
         return reference_forward(x, a, c, h, keep)
-    x = _rows(x)
+    x = rows(x)
     y, h_out = x.new_empty(x.shape), a.new_empty(*x.shape[1:], a.shape[1])
     checkpoints = x.new_empty(checkpoint_shape(x, a, keep))
     if h_out.numel():
@@ -60,8 +60,8 @@ def backward(
     kernels = _kernels()
     if kernels is None:
         return reference_backward(x, a, c, h, grad_y, grad_h)
-    x = _rows(x)
-    grad_y = None if grad_y is None else _rows(grad_y)
+    x = rows(x)
+    grad_y = None if grad_y is None else rows(grad_y)
     grad_x = x.new_empty(x.shape)
     parts = 2 if a.is_complex() else 1
     by_lane = x.new_zeros(3, *x.shape[1:], a.shape[1], parts)  # of a, c and h
@@ -98,11 +98,6 @@ def _launch(x: Tensor, a: Tensor) -> tuple[int, dict[str, Any]]:
 
 def _sizes(x: Tensor, a: Tensor) -> tuple[int, int, int, int]:
     return x.shape[0], x.shape[1] * x.shape[2], x.shape[2], a.shape[1]
-
-
-def _rows(x: Tensor) -> Tensor:
-    """Return x with the lanes of one step side by side; steps may lie apart."""
-    return x if x.numel() == 0 or x[0].is_contiguous() else x.contiguous()
 
 
 def _plain(tensor: Tensor | None) -> Tensor | None:
