@@ -4,7 +4,7 @@ import difflib
 import importlib
 
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.task import Classify, Detect, Segment
 
@@ -26,6 +26,7 @@ __all__ = [
     "Segment",
     "SpikeFPN",
     "SpikingEDN",
+    "SpikingSSM",
     "Task",
     "Train",
     "load",

@@ -9,11 +9,11 @@ from typing import Literal
 
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.task import Classify, Detect, Segment
 
 Data = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
-Model = ConvClassifier | SpikeFPN | SpikingEDN
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM
 Task = Classify | Detect | Segment
 Precision = Literal["float32", "bfloat16"]
 
