@@ -73,7 +73,7 @@ class S4D(Temporal):
         self.register_buffer("fixed_c", None)
 
     def optimised(self) -> dict[str, dict[str, float]]:
-        """Return, by parameter, the highest learning rate and the share of the weight decay where others have others'.
+        """Return what is special about some parameters: highest learning rate, share of the recipe's weight decay.
 
         At the rates of other layers the modes diverge (released configurations of S4 and SpikingSSM).
         """
