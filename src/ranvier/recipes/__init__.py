@@ -5,7 +5,7 @@ import importlib
 
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
@@ -30,6 +30,7 @@ __all__ = [
     "Segment",
     "SpikeFPN",
     "SpikingEDN",
+    "SpikingSSM",
     "Task",
     "Train",
     "load",

@@ -10,12 +10,12 @@ from typing import Literal
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Currents
-Model = ConvClassifier | SpikeFPN | SpikingEDN | SDN
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SDN
 Task = Classify | Detect | Segment | Imitate
 Precision = Literal["float32", "bfloat16"]
 
