@@ -7,6 +7,7 @@ from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.ssm import S4D
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
@@ -40,6 +41,10 @@ TestAdaptiveLIF = temporal(lambda: AdaptiveLIF(decay=0.2, v_threshold=0.3, chann
 TestAdaptiveLIFDown = temporal(lambda: AdaptiveLIF(tau=2.0, v_threshold=0.3, sign=-1), features=(4, 2))
 TestLIFWithoutReset = temporal(lambda: LIFWithoutReset(decay=0.5), features=(4, 2))
 TestLI = temporal(lambda: LI(tau=3.0), features=(4,))
+TestSDN = temporal(lambda: SDN(), features=(4,))
+TestDeepSDN = temporal(lambda: SDN(width=3, kernel_size=4, layers=3), features=(2, 2))
+TestReparameterisedSDN = temporal(lambda: reparameterised(SDN()), features=(4,))
+TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kernel_size=4, layers=3)), features=(2, 2))
 TestS4D = temporal(lambda: S4D(4, state=6), features=(4,))
 TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features=(3,))
 TestStack = temporal(

@@ -48,7 +48,7 @@ class _Answers:
     def events(self, step: StreamStep) -> RGB:
         """The events of a chunk's last time step, as far as the network saw them, on the sensor and enlarged."""
         frame = self.on_sensor(step.x[-1, 0])
-        return enlarge(event_image(frame, stacking=self.recipe.data.stacking), self.factor)
+        return enlarge(event_image(frame, stacking=self.recipe.event_data.stacking), self.factor)
 
     def on_sensor(self, image: torch.Tensor) -> torch.Tensor:
         """Return an image `[..., h, w]` of the network's size, such as its input, in pixels of the sensor."""

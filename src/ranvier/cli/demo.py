@@ -4,7 +4,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
 
@@ -12,7 +12,7 @@ from ranvier.cli.options import Folder, Threads, call, console
 from ranvier.quantity import seconds
 
 if TYPE_CHECKING:
-    from ranvier.data.datasets import Samples
+    from ranvier.data.datasets.batch import RecordedSamples
     from ranvier.data.events import Events
     from ranvier.run import Run
 
@@ -108,7 +108,8 @@ def _write_recording(run: "Run") -> tuple[Path, str]:
     from ranvier.data import datasets
     from ranvier.data.formats import write_npz
 
-    dataset = datasets.build(run.config.data, "test")
+    # Every demo is of event recordings.
+    dataset = cast("RecordedSamples", datasets.build(run.config.data, "test"))
     choose = _one_digit if run.config.task.name == "classify" else _scenes
     events, content = choose(run, dataset)
     path = run.path / "recording.npz"
@@ -116,7 +117,7 @@ def _write_recording(run: "Run") -> tuple[Path, str]:
     return path, content
 
 
-def _one_digit(run: "Run", dataset: "Samples") -> tuple["Events", str]:
+def _one_digit(run: "Run", dataset: "RecordedSamples") -> tuple["Events", str]:
     """Return the recording that the run was least sure of at first."""
     from ranvier.report.classify import look
     from ranvier.samples import held_out, spread
@@ -127,13 +128,13 @@ def _one_digit(run: "Run", dataset: "Samples") -> tuple["Events", str]:
     return dataset.events(spread(len(dataset), LOOKED_AT)[hardest]), f"a held-out recording of {digit}"
 
 
-def _scenes(run: "Run", dataset: "Samples") -> tuple["Events", str]:
+def _scenes(run: "Run", dataset: "RecordedSamples") -> tuple["Events", str]:
     """Return the first scenes, one after the other."""
     from dataclasses import replace
 
     from ranvier.data.events import Events
 
-    data = run.config.data
+    data = run.config.event_data
     parts = [dataset.events(i) for i in range(SCENES)]
     shifted = [replace(part, t=part.t + i * data.steps * data.window_us) for i, part in enumerate(parts)]
     return Events.merge(shifted), f"{SCENES} held-out scenes, one after the other"

@@ -10,6 +10,7 @@ from ranvier.cli.options import EventFile, File, Sensor, call, console, print_js
 from ranvier.cli.show import density_picture, facts
 from ranvier.genotype import Genotype, load, shipped
 from ranvier.quantity import count, memory, seconds
+from ranvier.recipes.recipe import Data, EventData
 
 
 def info(
@@ -175,10 +176,15 @@ def _about_run(folder: Path, *, json: bool) -> None:
         else "not finished: continue with --resume",
         "best so far": f"{100 * max(scores):.1f} % on the validation split" if scores else "",
         "expected": f"{100 * expected.value:.1f} % ({expected.source})" if expected else "nothing stated",
-        "data": f"{run.config.data.name}, {run.config.data.steps} steps of {run.config.data.window_us / 1000:g} ms",
+        "data": _steps(run.config.data),
         "model": run.config.model.name,
     }
     console().print(facts({name: value for name, value in rows.items() if value}))
+
+
+def _steps(data: Data) -> str:
+    timing = f", {data.steps} steps of {data.window_us / 1000:g} ms" if isinstance(data, EventData) else ""
+    return data.name + timing
 
 
 def run(arguments: list[str]) -> int:

@@ -87,7 +87,7 @@ def stream(
     use_threads(threads)
     opened = open_run(run)
     recipe, events = opened.config, _open(source, sensor)
-    out, chunk_ms = console(), chunk * recipe.data.window_us / 1000
+    out, chunk_ms = console(), chunk * recipe.event_data.window_us / 1000
     pace, latencies, interrupted = Pace(), Latencies(), False
     with ExitStack() as closing, torch.inference_mode():
         if not isinstance(events, Recording):
@@ -100,7 +100,7 @@ def stream(
         fit = letterbox.image if letterbox else _padding(net)
         classifies = recipe.task.name == "classify"
         if steps is None and classifies:
-            steps = recipe.data.steps
+            steps = recipe.event_data.steps
         inputs = _inputs(
             events, recipe, pace, steps=steps or None, chunk=chunk, fit=fit, policy=policy or "queue", speed=speed
         )
@@ -154,7 +154,7 @@ def _inputs(
     from ranvier.data.formats import Recording
     from ranvier.stream import cut, paced, stacked, timed
 
-    data, recorded = recipe.data, isinstance(events, Recording)
+    data, recorded = recipe.event_data, isinstance(events, Recording)
     bins, events_per_bin = getattr(data, "bins", 1), getattr(data, "events_per_bin", 1)
     by_number = data.stacking == "sbn"
     parts = cut(
@@ -215,11 +215,11 @@ def _check_pace(policy: Policy | None, speed: float | None, *, recorded: bool) -
 def _start(recording: "Recording", recipe: "Recipe") -> int:
     """Where the first window begins: at time 0 as in training, unless the clock had been running for long by then."""
     first = int(next(recording.chunks(count=1)).t[0])
-    return 0 if 0 <= first < recipe.data.window_us * recipe.data.steps else first
+    return 0 if 0 <= first < recipe.event_data.window_us * recipe.event_data.steps else first
 
 
 def _length(recipe: "Recipe", chunk: int) -> str:
-    data = recipe.data
+    data = recipe.event_data
     if data.stacking == "sbn":
         return f"{chunk * data.bins * data.events_per_bin} events"
     return f"{chunk * data.window_us / 1000:g} ms"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ranvier.genotype import Genotype, load
 from ranvier.recipes.checked import Checked
@@ -139,6 +139,24 @@ class SpikingEDN(Checked):
     def in_channels(self) -> int:
         """Channels of the input: frame, then events."""
         return self.frame_channels + self.event_channels
+
+
+@dataclass(frozen=True)
+class SDN(Checked):
+    """Surrogate dynamic network: predicts a neuron's membrane from its currents, all steps at once (SpikingSSM)."""
+
+    # One current in, one membrane out.
+    in_channels: ClassVar[int] = 1
+    size: ClassVar[tuple[int, ...]] = ()
+    classes: ClassVar[int] = 0
+    name: Literal["sdn"] = "sdn"
+    """the builder in `ranvier.models`"""
+    width: int = 8
+    """channels"""
+    kernel_size: int = 8
+    """steps that a layer sees"""
+    layers: int = 1
+    """depthwise convolutions over time, each followed by a mix of the channels"""
 
 
 @dataclass(frozen=True)

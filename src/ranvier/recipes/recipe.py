@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ranvier.recipes.checked import Checked
+from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
-from ranvier.recipes.task import Classify, Detect, Segment
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
-Data = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
-Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM
-Task = Classify | Detect | Segment
+EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
+Data = EventData | Currents
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SDN
+Task = Classify | Detect | Segment | Imitate
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -73,6 +75,17 @@ class Recipe:
     task: Task = field(default_factory=Classify)
     train: Train = field(default_factory=Train)
     expected: Expected | None = None
+
+    @property
+    def event_data(self) -> EventData:
+        """The data part, where it is of event recordings.
+
+        Raises:
+            ValueError: it is of something else.
+        """
+        if not isinstance(self.data, EventData):
+            raise ValueError(f"expected a recipe that reads event recordings, got one that reads {self.data.name!r}")
+        return self.data
 
     def __post_init__(self) -> None:
         if self.model.classes != len(self.task.classes):

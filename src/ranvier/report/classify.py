@@ -22,7 +22,7 @@ MISTAKES = 2
 
 def sections(run: Run, net: nn.Module, batch: Batch) -> list[str]:
     """Return the sections in the order in which they are read."""
-    result, step_ms = run.result, run.config.data.window_us / 1000
+    result, step_ms = run.result, run.config.event_data.window_us / 1000
     samples, classes = look(run, net, batch), result["classes"]
     return [
         recordings(samples, classes),

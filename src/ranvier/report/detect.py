@@ -59,7 +59,7 @@ def scene(frame: torch.Tensor, recipe: Recipe, truth: Boxes, found: Detections) 
     """Return the picture of one scene as a data address."""
     factor = enlarging(frame.shape[-1], frame.shape[-2], wanted=320)
     classes = recipe.task.classes
-    image = enlarge(event_image(frame, stacking=recipe.data.stacking), factor)
+    image = enlarge(event_image(frame, stacking=recipe.event_data.stacking), factor)
     there = [PAPER] * len(truth.label)
     image = draw_boxes(image, truth.xywh, [classes[int(k)] for k in truth.label], None, there, factor=factor)
     colours = [CLASSES[int(k) % len(CLASSES)] for k in found.label]

@@ -50,7 +50,7 @@ def scene(frame: Tensor, labels: Tensor, recipe: Recipe) -> str:
     """Return the picture of one scene as a data address; the first class is the ground and stays clear."""
     factor = enlarging(frame.shape[-1], frame.shape[-2], wanted=320)
     events = frame[getattr(recipe.model, "frame_channels", 0) :]
-    image = enlarge(event_image(events, stacking=recipe.data.stacking), factor)
+    image = enlarge(event_image(events, stacking=recipe.event_data.stacking), factor)
     colours = [None, *(CLASSES[k % len(CLASSES)] for k in range(len(recipe.task.classes) - 1))]
     return picture(draw_mask(image, labels.cpu().numpy(), colours, factor=factor))
 

@@ -41,6 +41,7 @@ DATASETS = {
     "ncars": "ranvier.data.datasets.ncars:ncars",
     "ddd17": "ranvier.data.datasets.ddd17:ddd17",
     "dsec": "ranvier.data.datasets.dsec:dsec",
+    "currents": "ranvier.data.datasets.currents:currents",
 }
 """The field `name` of a data set's dataclass in `ranvier.recipes.data`, and the function that makes one split of it."""
 

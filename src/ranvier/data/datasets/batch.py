@@ -36,19 +36,23 @@ class Batch(NamedTuple):
 
 
 class Samples(Protocol):
-    """One split of a data set: sample i is `(x [T, ...], what is to be found)`."""
+    """One split of a data set: sample i is `(x [T, ...], what is to be found)`, or a pair of such x and one answer."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, i: int) -> tuple[Tensor, Any]: ...
-    def collate(self, samples: Sequence[tuple[Tensor, Any]]) -> Batch:
+    def __getitem__(self, i: int) -> tuple[Any, ...]: ...
+    def collate(self, samples: Sequence[tuple[Any, ...]]) -> Batch:
         """Put samples side by side."""
         ...
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch comes next; it decides how training samples are changed at random."""
         ...
+
+
+class RecordedSamples(Samples, Protocol):
+    """Samples that come from event recordings."""
 
     def events(self, i: int) -> Events:
         """Return the recording behind sample i."""
