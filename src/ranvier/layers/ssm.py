@@ -28,8 +28,8 @@ class S4D(Temporal):
         dt_range: smallest and largest step; drawn uniformly in the logarithm.
         trainable_b: learn B [H, N/2], which starts at 1 and otherwise stays there.
         bidirectional: also look ahead; such a layer cannot stream.
-        method: how a whole sequence is computed: "scan" step by step, exact and in memory that does not grow with N, or
-            "fft" as a convolution with the impulse response. A chunk with a `carry` is always scanned. Default: scan on
+        method: how a whole sequence is computed: "scan" step by step, for whose gradient N numbers are kept every 64
+            steps, or "fft" as a convolution with the impulse response. A chunk with a `carry` is always scanned. Default: scan on
             a CPU, which is faster at every length that was measured; on CUDA, fft from `FFT_FROM` steps on.
 
     Shapes: `[T, B, H]` to `[T, B, H]`.
@@ -116,7 +116,7 @@ class S4D(Temporal):
         """Return `[T, B, H]` for `[T, B, H]`; computed in float32 at least, also within autocast.
 
         Args:
-            gain: scale of each channel's output, [H]; costs nothing, for it goes into C and D.
+            gain: scale of each channel's output, [H]; it goes into C and D, not over the sequence.
             lengths: steps of each lane, [B]; the modes that run backwards do not see what is padded.
 
         Raises:
