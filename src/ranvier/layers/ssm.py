@@ -29,8 +29,9 @@ class S4D(Temporal):
         trainable_b: learn B [H, N/2], which starts at 1 and otherwise stays there.
         bidirectional: also look ahead; such a layer cannot stream.
         method: how a whole sequence is computed: "scan" step by step, for whose gradient N numbers are kept every 64
-            steps, or "fft" as a convolution with the impulse response. A chunk with a `carry` is always scanned. Default: scan on
-            a CPU, which is faster at every length that was measured; on CUDA, fft from `FFT_FROM` steps on.
+            steps, or "fft" as a convolution with the impulse response. A chunk with a `carry` is always scanned.
+            Default: scan on a CPU, which is faster at every length that was measured; on CUDA, fft from `FFT_FROM`
+            steps on.
 
     Shapes: `[T, B, H]` to `[T, B, H]`.
 
