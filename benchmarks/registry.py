@@ -14,6 +14,7 @@ from benchmarks import (
     published,
     published_layers,
     representations,
+    s4d,
 )
 from benchmarks.harness import Row, Settings
 
@@ -43,6 +44,7 @@ WORKLOADS: dict[str, Workload] = {
     "representations": Workload(representations.run, scaling=False),
     "mosaic": Workload(mosaic.run, scaling=False),
     "drive": Workload(drive.run, scaling=False),
+    "s4d": Workload(s4d.run, scaling=False, cuda=True),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

@@ -1,6 +1,7 @@
 """What all tests share: one torch thread, and the real recordings."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 def pytest_configure(config: pytest.Config) -> None:
     # Two threads fight as soon as the other test process runs.
     torch.set_num_threads(1)
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,8 @@ def _settings(recipe: Recipe) -> Recipe:
     """What must be the same to go on: neither the number to expect, which a newer version may have measured anew, nor
     the folder of the data, which may have moved.
     """
-    return replace(recipe, expected=None, data=replace(recipe.data, root=None))
+    data = recipe.data if recipe.data.root is None else replace(recipe.data, root=None)
+    return replace(recipe, expected=None, data=data)
 
 
 def _write_config(run: Run) -> None:

@@ -7,9 +7,11 @@ from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.ssam import SSAM
-from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF
-from ranvier.recipes import SpikeFPN, SpikingEDN
+from ranvier.layers.ssm import S4D
+from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
+from ranvier.recipes import SpikeFPN, SpikingEDN, SpikingSSM
 
 from .temporal import temporal
 
@@ -37,7 +39,14 @@ TestLIFUndecayedReset = temporal(lambda: LIF(decay=0.5, v_reset=0.2, decay_reset
 TestPLIF = temporal(lambda: PLIF(channels=4), features=(4,))
 TestAdaptiveLIF = temporal(lambda: AdaptiveLIF(decay=0.2, v_threshold=0.3, channels=4), features=(4,))
 TestAdaptiveLIFDown = temporal(lambda: AdaptiveLIF(tau=2.0, v_threshold=0.3, sign=-1), features=(4, 2))
+TestLIFWithoutReset = temporal(lambda: LIFWithoutReset(decay=0.5), features=(4, 2))
 TestLI = temporal(lambda: LI(tau=3.0), features=(4,))
+TestSDN = temporal(lambda: SDN(), features=(4,))
+TestDeepSDN = temporal(lambda: SDN(width=3, kernel_size=4, layers=3), features=(2, 2))
+TestReparameterisedSDN = temporal(lambda: reparameterised(SDN()), features=(4,))
+TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kernel_size=4, layers=3)), features=(2, 2))
+TestS4D = temporal(lambda: S4D(4, state=6), features=(4,))
+TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features=(3,))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),
@@ -87,4 +96,13 @@ TestSpikingEDN = temporal(
         )
     ),
     features=(2, 7, 8),
+)
+TestSpikingSSM = temporal(
+    lambda: models.build(SpikingSSM(in_channels=3, classes=2, layers=2, width=4, state=4)), features=(3,)
+)
+TestSpikingSSMReleased = temporal(
+    lambda: models.build(
+        SpikingSSM(in_channels=3, layers=1, width=4, state=2, neuron="full", norm="batch", norm_placed="released")
+    ),
+    features=(3,),
 )

@@ -1,11 +1,7 @@
 """The Triton `lif` without a GPU: interpreted, compiled for one, and what serves where Triton is missing."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,20 +9,10 @@ import torch
 from ranvier.kernels import lif, lif_cuda, reference
 from ranvier.kernels.lif_call import Flag
 from ranvier.kernels.surrogate import SURROGATES
+from tests.kernels.without_gpu import compiled, in_a_process
 
 HERE = Path(__file__).parent
-
-
-def in_a_process(*arguments: str, **environment: str) -> None:
-    run = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=HERE.parent.parent,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+LIF = "ranvier.kernels.lif_triton"
 
 
 def test_interpreted_kernels_equal_the_reference() -> None:
@@ -37,50 +23,6 @@ def test_interpreted_kernels_equal_the_reference() -> None:
 
 def test_importing_the_kernels_leaves_triton_alone() -> None:
     in_a_process("-c", "import ranvier.kernels, sys; assert 'triton' not in sys.modules")
-
-
-def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: Any) -> dict[str, str]:
-    """Do `call`, compile each kernel that it launches for an H100 instead of running it, and return the PTX by name."""
-    triton = pytest.importorskip("triton", reason="Triton has no package for this platform")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from ranvier.kernels import lif_triton
-
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    pointers = {torch.float32: "*fp32", torch.float64: "*fp64", torch.float16: "*fp16", torch.bfloat16: "*bf16"}
-    ptx: dict[str, str] = {}
-
-    class Launch:
-        def __init__(self, name: str) -> None:
-            self.name, self.kernel = name, getattr(lif_triton, name)
-
-        def __getitem__(self, grid: tuple[int, ...]):
-            return self.launch
-
-        def launch(self, *arguments: Any, num_warps: int, enable_fp_fusion: bool, **constants: Any) -> None:
-            names = self.kernel.arg_names
-            signature = {}
-            divisible = {}
-            fixed = {(names.index(name),): value for name, value in constants.items()}
-            for i, value in enumerate(arguments):
-                if value is None or (isinstance(value, int) and value == 1):
-                    signature[names[i]], fixed[(i,)] = "constexpr", value
-                elif isinstance(value, torch.Tensor):
-                    signature[names[i]], divisible[(i,)] = pointers[value.dtype], [["tt.divisibility", 16]]
-                else:
-                    signature[names[i]] = "fp64" if isinstance(value, float) else "i32"
-                    if isinstance(value, int) and value % 16 == 0:
-                        divisible[(i,)] = [["tt.divisibility", 16]]
-            signature |= dict.fromkeys(names[len(arguments) :], "constexpr")
-            source = ASTSource(self.kernel, signature, fixed, divisible)
-            options = {"num_warps": num_warps, "enable_fp_fusion": enable_fp_fusion}
-            ptx[self.name] = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm["ptx"]
-
-    for name in ("forward", "backward"):
-        monkeypatch.setattr(lif_triton, name, Launch(name))
-    call()
-    return ptx
 
 
 def launch(
@@ -102,7 +44,7 @@ def launch(
     ("dtype", "vector"), [(torch.float32, "v4.b32"), (torch.float64, "v2.b64"), (torch.bfloat16, "v4.b32")]
 )
 def test_compiles_to_vector_loads(monkeypatch, tmp_path, dtype: torch.dtype, vector: str) -> None:
-    ptx = compiled(monkeypatch, tmp_path, lambda: launch(4, (1, 64, 1 << 14), dtype))
+    ptx = compiled(monkeypatch, tmp_path, LIF, lambda: launch(4, (1, 64, 1 << 14), dtype))
     for kernel, passes in (("forward", (4, 4)), ("backward", (8, 4))):
         for access, count in zip(("ld", "st"), passes, strict=True):
             # states are float32 in bfloat16 networks, so they take two stores: count from below
@@ -124,7 +66,7 @@ def test_every_kind_of_call_compiles(monkeypatch, tmp_path, case: str) -> None:
     # the compiler sees what the interpreter does not: types, constants, and loops unrolled; short parts keep it quick
     monkeypatch.setattr(lif_cuda, "PART", 16)
     arguments, options = CASES[case]
-    ptx = compiled(monkeypatch, tmp_path, lambda: launch(*arguments, **options))
+    ptx = compiled(monkeypatch, tmp_path, LIF, lambda: launch(*arguments, **options))
     assert ".entry forward" in ptx["forward"]
     assert ".entry backward" in ptx["backward"]
 

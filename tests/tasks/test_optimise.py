@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from ranvier import models
 from ranvier.neurons import AdaptiveLIF
-from ranvier.recipes import Train
+from ranvier.recipes import SpikingSSM, Train
 from ranvier.tasks.optimise import learning_rate, optimizer
 
 
@@ -62,3 +63,24 @@ def test_time_constants_of_adaptive_thresholds_stay_in_their_range() -> None:
     neuron.tau_a.grad = torch.tensor(-1.0)
     optimiser.step()
     assert neuron.tau_a.item() == pytest.approx(1.1)
+
+
+def test_modules_say_which_parameters_are_trained_differently() -> None:
+    net = models.build(SpikingSSM(in_channels=2, layers=1, width=4, state=4, trainable_b=True))
+    groups = optimizer(net, Train(lr=0.01, weight_decay=0.5)).param_groups
+    names = {p: name for name, p in net.named_parameters()}
+    found = {names[p]: (group["scale"], group["weight_decay"]) for group in groups for p in group["params"]}
+    modes = "body.blocks.0.body.s4d."
+    for name in ("log_dt", "log_decay", "frequency", "b"):
+        assert found.pop(modes + name) == (0.1, 0.0)
+    assert found.pop(modes + "c") == (0.1, 0.5)
+    assert found.pop(modes + "d") == (1.0, 0.5)
+    assert found.pop("body.blocks.0.body.ln_threshold") == (1.0, 0.5)
+    assert all(
+        setting == (1.0, 0.5 if "weight" in name and "norm" not in name else 0.0) for name, setting in found.items()
+    )
+
+
+def test_a_low_learning_rate_is_everyones() -> None:
+    net = models.build(SpikingSSM(in_channels=2, layers=1, width=4, state=4))
+    assert {group["scale"] for group in optimizer(net, Train(lr=5e-4)).param_groups} == {1.0}

@@ -12,7 +12,7 @@ from ranvier.cli.options import Folder, Threads, call, console
 from ranvier.quantity import seconds
 
 if TYPE_CHECKING:
-    from ranvier.data.datasets import RecordedSamples
+    from ranvier.data.datasets.batch import RecordedSamples
     from ranvier.data.events import Events
     from ranvier.run import Run
 

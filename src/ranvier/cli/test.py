@@ -72,7 +72,18 @@ def _by_class(values: dict[str, float | None]) -> str:
     return ", ".join(f"{name}: {100 * value:.1f}" for name, value in values.items() if value is not None)
 
 
-DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels}
+def _membranes(found: dict[str, Any]) -> Iterator[str]:
+    probes = {f"constant {current}": values for current, values in found["probes"].items()}
+    for name, values in {"noise": found, **probes}.items():
+        f1 = "no spikes" if values["f1"] is None else f"F1 {values['f1']:.4f}"
+        yield (
+            f"{name}: {100 * values['accuracy']:.3f} % of the steps right ({100 * values['memoryless']:.2f} % without "
+            f"memory), {f1}; fires {100 * values['firing']:.2f} %, predicted {100 * values['firing_predicted']:.2f} %; "
+            f"membrane: squared error {values['mse']:.1e}, largest {values['max_error']:.2g}"
+        )
+
+
+DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels, "imitate": _membranes}
 
 
 def run(arguments: list[str]) -> int:

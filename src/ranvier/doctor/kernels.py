@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.doctor.check import Check
 from ranvier.doctor.packages import version
-from ranvier.kernels import LIFOutput, gather, lif, native, reference, uses_reference
+from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, uses_reference
 from ranvier.kernels.source_hash import source_hash
 
 REINSTALL = "pip install --force-reinstall --no-deps ."
@@ -28,6 +28,7 @@ def kernels() -> Iterator[Check]:
     else:
         yield _lif(f"{state}, source {source_hash(native.FOLDER)} as built", CPU, "kernel lif")
         yield _gather()
+        yield _scan(CPU, "kernel scan")
     yield _triton()
     with reference():
         yield Check("reference", "ok", f"plain torch, {_lif_speed(CPU)}")
@@ -58,6 +59,28 @@ def _lif_speed(device: torch.device) -> str:
     x = torch.rand(16, 1 << 16, device=device)
     seconds = _median_seconds(lambda: lif(x, decay=0.5), device)
     return f"{x.numel() / seconds / 1e9:.2f} billion neuron steps/s"
+
+
+def _scan(device: torch.device, subject: str) -> Check:
+    """Complex modes over a few chunks of steps, and their gradient, against the reference."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(130, 3, 37, generator=generator)
+    angle, c = torch.rand(37, 5, generator=generator), torch.randn(37, 5, generator=generator, dtype=torch.complex64)
+    leaves = [t.to(device).requires_grad_() for t in (x, torch.polar(torch.full_like(angle, 0.9), angle), c)]
+
+    def run() -> tuple[Tensor, ...]:
+        y = scan(*leaves).y
+        return y.detach(), *torch.autograd.grad(y.square().sum(), leaves)
+
+    fast = run()
+    with reference():
+        slow = run()
+    if not all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fast, slow, strict=True)):
+        return Check(subject, "broken", "differs from the reference", SLOW_AND_RIGHT)
+    long = torch.rand(1024, 1, 37, device=device)
+    with torch.no_grad():
+        seconds = _median_seconds(lambda: scan(long, *leaves[1:]), device)
+    return Check(subject, "ok", f"equal to the reference, {5 * long.numel() / seconds / 1e9:.2f} billion mode steps/s")
 
 
 def _gather() -> Check:

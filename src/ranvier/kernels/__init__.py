@@ -3,6 +3,7 @@
 | function | what it computes | reference |
 |---|---|---|
 | `lif` | the spiking recurrence over all time steps | `ranvier.kernels.lif.lif_reference` |
+| `scan` | a diagonal linear recurrence over all time steps, and its read-out | `ranvier.kernels.scan.scan_reference` |
 | `gather.linear`, `gather.conv2d` | a layer as the sum of the weight rows of its active inputs | dense layer |
 
 `RANVIER_BACKEND=reference` or `with kernels.reference():` runs the references in plain torch.
@@ -11,5 +12,6 @@
 from ranvier.kernels import gather
 from ranvier.kernels.backend import reference, uses_reference
 from ranvier.kernels.lif import LIFOutput, lif
+from ranvier.kernels.scan import ScanOutput, scan
 
-__all__ = ["LIFOutput", "gather", "lif", "reference", "uses_reference"]
+__all__ = ["LIFOutput", "ScanOutput", "gather", "lif", "reference", "scan", "uses_reference"]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ranvier.layers.spiking_ssm import SpikingS4D
+from ranvier.layers.ssm import S4D
 from ranvier.layers.stack import PerStep, Stack
 from ranvier.neurons.neuron import Neuron
 
@@ -18,6 +20,8 @@ def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     """Return a frozen copy of `net` in which batch norms are part of the convolutions before them.
 
         BN(w * x + b) = (g w) * x + g (b - mean) + beta,   g = gamma / sqrt(var + eps)
+
+    What a state-space layer computes from its parameters alone is computed once.
 
     A `nn.BatchNorm2d` is folded that directly follows a convolution in a `Stack` or `nn.Sequential`. Convolutions
     compute in channels-last order, which neurons keep and processors prefer. Outputs agree with `net.eval()` within
@@ -42,6 +46,8 @@ def folded(net: nn.Module, *, dtype: torch.dtype | None = None) -> nn.Module:
     for module in list(net.modules()):
         if isinstance(module, (nn.Sequential, Stack)):
             _fold_batch_norms(module, uses)
+        elif isinstance(module, (SpikingS4D, S4D)):
+            module.freeze()
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)

@@ -9,6 +9,8 @@ BUILDERS = {
     "conv_classifier": "ranvier.models.conv_classifier:conv_classifier",
     "spikefpn": "ranvier.models.spikefpn:spikefpn",
     "spikingedn": "ranvier.models.spikingedn:spikingedn",
+    "sdn": "ranvier.models.sdn:sdn",
+    "spikingssm": "ranvier.models.spikingssm:spikingssm",
 }
 """The field `name` of a model's dataclass and the function that builds it."""
 

@@ -6,6 +6,7 @@
 | `LIF` | a leak, as time constant `tau` (input scaled) or as plain `decay` |
 | `PLIF` | a leak that is learned |
 | `AdaptiveLIF` | a threshold that moves with the neuron's own spikes |
+| `LIFWithoutReset` | nothing: it leaks, but a spike leaves the membrane as it is |
 | `LI` | no spikes: the membrane is the output (readout) |
 
 Parameters keep the names of NIR: `tau`, `r`, `v_threshold`, `v_reset`.
@@ -15,5 +16,6 @@ from ranvier.neurons.adaptive import AdaptiveLIF
 from ranvier.neurons.integrate_and_fire import IF, LIF, PLIF
 from ranvier.neurons.leaky_readout import LI
 from ranvier.neurons.neuron import Neuron
+from ranvier.neurons.without_reset import LIFWithoutReset
 
-__all__ = ["IF", "LIF", "LI", "PLIF", "AdaptiveLIF", "Neuron"]
+__all__ = ["IF", "LIF", "LI", "PLIF", "AdaptiveLIF", "LIFWithoutReset", "Neuron"]

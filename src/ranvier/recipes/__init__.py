@@ -3,24 +3,28 @@
 import difflib
 import importlib
 
+from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
-from ranvier.recipes.task import Classify, Detect, Segment
+from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
 __all__ = [
     "DDD17",
     "DSEC",
     "RECIPES",
+    "SDN",
     "Classify",
     "ConvClassifier",
+    "Currents",
     "Data",
     "Detect",
     "Documents",
     "EventFrames",
     "Expected",
     "ListOps",
+    "Imitate",
     "Model",
     "NCars",
     "Pathfinder",
@@ -33,6 +37,7 @@ __all__ = [
     "Speech",
     "SpikeFPN",
     "SpikingEDN",
+    "SpikingSSM",
     "Task",
     "Text",
     "Train",
@@ -54,6 +59,8 @@ RECIPES = {
     "digits-spikingedn": "ranvier.recipes.segment:digits_spikingedn",
     "drive-spikingedn": "ranvier.recipes.segment:drive_spikingedn",
     "drive-spikingedn-frames": "ranvier.recipes.segment:drive_spikingedn_frames",
+    "sdn": "ranvier.recipes.imitate:sdn",
+    "sdn-small": "ranvier.recipes.imitate:sdn_small",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",

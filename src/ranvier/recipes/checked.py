@@ -22,12 +22,17 @@ COUNTS = (
     "stem_channels",
     "low_channels",
     "depth",
+    "width",
+    "kernel_size",
+    "layers",
+    "held_out",
     "dilations",
     "epochs",
     "batch_size",
     "checkpoint_every",
 )
 SHARES = (
+    "tau",
     "decay",
     "frame_decay",
     "dropout",
@@ -39,7 +44,7 @@ SHARES = (
     "nms_iou",
     "ohem_threshold",
 )
-POSITIVE = ("zoom",)
+POSITIVE = ("zoom", "sigma")
 NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "lr", "weight_decay")
 
 

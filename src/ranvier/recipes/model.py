@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ranvier.genotype import Genotype, load
 from ranvier.recipes.checked import Checked
@@ -139,3 +139,67 @@ class SpikingEDN(Checked):
     def in_channels(self) -> int:
         """Channels of the input: frame, then events."""
         return self.frame_channels + self.event_channels
+
+
+@dataclass(frozen=True)
+class SDN(Checked):
+    """Surrogate dynamic network: predicts a neuron's membrane from its currents, all steps at once (SpikingSSM)."""
+
+    # One current in, one membrane out.
+    in_channels: ClassVar[int] = 1
+    size: ClassVar[tuple[int, ...]] = ()
+    classes: ClassVar[int] = 0
+    name: Literal["sdn"] = "sdn"
+    """the builder in `ranvier.models`"""
+    width: int = 8
+    """channels"""
+    kernel_size: int = 8
+    """steps that a layer sees"""
+    layers: int = 1
+    """depthwise convolutions over time, each followed by a mix of the channels"""
+
+
+@dataclass(frozen=True)
+class SpikingSSM(Checked):
+    """SpikingSSM: S4D blocks whose non-linearity is a spiking neuron; one answer a step."""
+
+    name: Literal["spikingssm"] = "spikingssm"
+    """the builder in `ranvier.models`"""
+    in_channels: int = 1
+    """values of a step; with a vocabulary, 1: the number of a token"""
+    vocabulary: int = 0
+    """tokens that there are; 0: a step holds values"""
+    classes: int = 10
+    """outputs a step"""
+    pair: bool = False
+    """two documents a sample, in lanes b and B + b: one answer for both, from the means of their outputs (retrieval)"""
+    layers: int = 4
+    """blocks"""
+    width: int = 256
+    """channels of a block"""
+    state: int = 64
+    """numbers that each channel remembers"""
+    dt_range: tuple[float, float] = (1e-3, 0.1)
+    """smallest and largest step of the modes before training"""
+    trainable_b: bool = False
+    """learn how the input drives each mode"""
+    bidirectional: bool = False
+    """look ahead too; such a network cannot stream"""
+    neuron: Literal["exact", "full", "sltt", "loop", "no-reset", "gelu"] = "exact"
+    """exact: LIF, no gradient through its reset; full: with it; sltt: none through time; loop: exact by the readable
+    reference; no-reset: a threshold alone; gelu: the twin without spikes"""
+    decay: float = 0.125
+    """share of the membrane that is left after one step"""
+    threshold: Literal["channel", "shared", "fixed"] = "channel"
+    """learn a threshold for each channel, one for a layer, or leave it at 1"""
+    norm: Literal["batch", "layer"] = "layer"
+    """what is normalised: each channel over batch and time, or the channels of a step"""
+    norm_placed: Literal["before", "after", "released"] = "before"
+    """before the modes, after the residual sum, or, as released for the latter, computed and not used"""
+    dropout: float = 0.0
+    """share of the channels that training silences, spikes and outputs of a block each"""
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """A step has no further axes."""
+        return ()

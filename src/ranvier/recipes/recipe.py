@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ranvier.recipes.checked import Checked
+from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import ConvClassifier, SpikeFPN, SpikingEDN
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.sequences import Sequences, Text
-from ranvier.recipes.task import Classify, Detect, Segment
+from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
-Data = EventData | Sequences | Text
-Model = ConvClassifier | SpikeFPN | SpikingEDN
-Task = Classify | Detect | Segment
+Data = EventData | Sequences | Text | Currents
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SDN
+Task = Classify | Detect | Segment | Imitate
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -81,10 +82,10 @@ class Recipe:
         """The data part, where it is of event recordings.
 
         Raises:
-            ValueError: it is of sequences.
+            ValueError: it is of something else.
         """
         if not isinstance(self.data, EventData):
-            raise ValueError(f"expected a recipe that reads event recordings, got the sequences {self.data.name!r}")
+            raise ValueError(f"expected a recipe that reads event recordings, got one that reads {self.data.name!r}")
         return self.data
 
     def __post_init__(self) -> None:

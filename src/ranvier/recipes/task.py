@@ -79,3 +79,17 @@ class Segment(Checked):
     """rank, from 0, of the pixel of a batch down to which all count, however easy"""
     ignore: int = 255
     """label of pixels that nobody judges"""
+
+
+@dataclass(frozen=True)
+class Imitate(Checked):
+    """Predict what is left of a neuron's membrane in each step; how many spikes come out right."""
+
+    target: ClassVar[str] = "membrane"
+    metric: ClassVar[str] = "accuracy"
+    metric_name: ClassVar[str] = "spike accuracy"
+    classes: ClassVar[tuple[str, ...]] = ()
+    name: Literal["imitate"] = "imitate"
+    """the task in `ranvier.tasks`"""
+    loss: Literal["smooth_l1", "mse"] = "smooth_l1"
+    """smooth_l1, as released, is half of the mean squared error (mse) where errors stay below 1"""

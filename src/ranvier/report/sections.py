@@ -66,7 +66,10 @@ def costs(cost: Audit, firing_rates: Mapping[str, float]) -> str:
     rates = {names[name]: 100 * rate for name, rate in firing_rates.items()}
     height = 0.7 + 0.42 * max(len(here), len(rates))
     bars = svg(lambda figure: plot.bars(figure.subplots(), here, unit="nJ", other=ann), width=5.2, height=height)
-    firing = svg(lambda figure: plot.bars(figure.subplots(), rates, unit="%"), width=5.2, height=height)
+    cards = [page.card(bars, "Energy of a step: this network (amber), as an ANN (blue)")]
+    if rates:
+        firing = svg(lambda figure: plot.bars(figure.subplots(), rates, unit="%"), width=5.2, height=height)
+        cards.append(page.card(firing, "Neurons that fire in a step, all held-out recordings"))
     uncounted = f" Not counted: {', '.join(cost.uncounted)}." if cost.uncounted else ""
     return page.section(
         "What it costs",
@@ -74,10 +77,7 @@ def costs(cost: Audit, firing_rates: Mapping[str, float]) -> str:
         "for an accumulate (32-bit floats in 45 nm, Horowitz 2014). A layer with binary input only adds the weights of "
         f"the inputs that fired. The update of the membranes, one MAC each, would add {energy(cost.membrane_pj)}; "
         f"published tables leave it out.{uncounted}",
-        page.columns(
-            page.card(bars, "Energy of a step: this network (amber), as an ANN (blue)"),
-            page.card(firing, "Neurons that fire in a step, all held-out recordings"),
-        ),
+        page.columns(*cards),
         page.card(_cost_table(cost)),
     )
 

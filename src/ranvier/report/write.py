@@ -9,11 +9,17 @@ from torch import nn
 
 from ranvier.audit import audit
 from ranvier.data.datasets import Batch
+from ranvier.recipes.recipe import EventData
 from ranvier.report import page, sections
 from ranvier.run import ENVIRONMENT, Run, write_atomically
 from ranvier.samples import held_out
 
-TASKS = {"classify": "ranvier.report.classify", "detect": "ranvier.report.detect", "segment": "ranvier.report.segment"}
+TASKS = {
+    "classify": "ranvier.report.classify",
+    "detect": "ranvier.report.detect",
+    "segment": "ranvier.report.segment",
+    "imitate": "ranvier.report.imitate",
+}
 """The module with the sections of one task: `sections(run, net, batch)` and `note(result)`."""
 
 
@@ -37,11 +43,9 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     environment = json.loads((run.path / ENVIRONMENT).read_text())
     about = importlib.import_module(TASKS[recipe.task.name])
     cost = audit(net, batch.x)
-    data = recipe.event_data
-    subtitle = (
-        f"{recipe.model.name.replace('_', ' ')} on {data.name}: {data.steps} steps of {data.window_us / 1000:g} ms, "
-        f"{cost.parameters:,} parameters"
-    )
+    data = recipe.data
+    timing = f": {data.steps} steps of {data.window_us / 1000:g} ms" if isinstance(data, EventData) else ""
+    subtitle = f"{recipe.model.name.replace('_', ' ')} on {data.name}{timing}, {cost.parameters:,} parameters"
     folder = escape(str(run.path))
     footer = (
         f"Repeat it: <code>ranvier train {escape(recipe.name)}</code> · test it: <code>ranvier test {folder}</code> · "

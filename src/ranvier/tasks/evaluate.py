@@ -66,11 +66,18 @@ def measure(
         with torch.inference_mode(), count_spikes(net) as fired:
             for batch in batches:
                 fired.lengths = batch.lengths.to(device)
-                evaluation.add(net(batch.x.to(device)), batch)
+                evaluation.add(answers(net, batch._replace(x=batch.x.to(device))), batch)
                 samples += batch.x.shape[1]
     finally:
         net.train(was_training)
     return evaluation.result() | {"samples": samples, "firing_rate": fired.rates()}
+
+
+def answers(net: nn.Module, batch: datasets.Batch) -> Tensor:
+    """Return the output of a network; one that says so (`uses_lengths`) is told the steps of each lane."""
+    if getattr(net, "uses_lengths", False):
+        return net(batch.x, lengths=batch.lengths.to(batch.x.device))
+    return net(batch.x)
 
 
 class SpikeCount:

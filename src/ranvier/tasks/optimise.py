@@ -1,6 +1,7 @@
 """The optimisers and learning-rate curves that recipes name."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ def optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
 
     adamw: decoupled decay of matrices and kernels; vectors and scalars (biases, norms, time constants) have none.
     amsgrad: Adam with the running maximum of its second moment, and the decay added to the gradient of every parameter.
+
+    A module whose parameters need another learning rate or decay says so in `optimised()`, see
+    `ranvier.layers.ssm.S4D`; `scale` of a group is what its learning rate is to be multiplied by.
     """
     found = _optimizer(net, train)
 
@@ -33,11 +37,21 @@ def optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
 
 def _optimizer(net: nn.Module, train: Train) -> torch.optim.Optimizer:
     if train.optimizer == "amsgrad":
-        return torch.optim.Adam(net.parameters(), lr=train.lr, weight_decay=train.weight_decay, amsgrad=True)
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    vectors = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": train.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=train.lr)
+        return torch.optim.Adam(_groups(net, train, lambda p: 1.0), lr=train.lr, amsgrad=True)
+    return torch.optim.AdamW(_groups(net, train, lambda p: float(p.ndim > 1)), lr=train.lr)
+
+
+def _groups(net: nn.Module, train: Train, decays: Callable[[nn.Parameter], float]) -> list[dict[str, Any]]:
+    """Put together the parameters that are trained alike."""
+    special: dict[nn.Parameter, dict[str, float]] = {}
+    for module in net.modules():
+        special |= {getattr(module, name): own for name, own in getattr(module, "optimised", dict)().items()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for p in net.parameters():
+        own = special.get(p, {})
+        scale = min(train.lr, own.get("most_lr", train.lr)) / train.lr if train.lr else 1.0
+        groups.setdefault((scale, train.weight_decay * own.get("decays", decays(p))), []).append(p)
+    return [{"params": ps, "scale": scale, "weight_decay": decay} for (scale, decay), ps in groups.items()]
 
 
 def learning_rate(step: int, steps: int, train: Train) -> float:

@@ -37,6 +37,7 @@ TASKS = {
     "classify": "ranvier.tasks.classify:classification",
     "detect": "ranvier.tasks.detect:detection",
     "segment": "ranvier.tasks.segment:segmentation",
+    "imitate": "ranvier.tasks.imitate:imitation",
 }
 """The field `name` of a task's dataclass, and the function that makes it for a network."""
 

@@ -43,7 +43,7 @@ from ranvier.run import (
 from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.checkpoint import Checkpoint, Tensors, pack_optimizer, unpack_optimizer
 from ranvier.tasks.environment import environment
-from ranvier.tasks.evaluate import held_out, measure
+from ranvier.tasks.evaluate import answers, held_out, measure
 from ranvier.tasks.nonfinite import first_nonfinite
 from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
@@ -203,11 +203,11 @@ class Training(pl.LightningModule):
 
     def on_train_batch_start(self, batch: datasets.Batch, batch_idx: int) -> None:
         for group in self._optimizer().param_groups:
-            group["lr"] = learning_rate(self.step, self.steps, self.recipe.train)
+            group["lr"] = group["scale"] * learning_rate(self.step, self.steps, self.recipe.train)
         torch.manual_seed(mix(self.recipe.train.seed, self.step))
 
     def training_step(self, batch: datasets.Batch, batch_idx: int) -> Tensor:
-        loss, means = self.task.loss(self.net(batch.x), batch)
+        loss, means = self.task.loss(answers(self.net, batch), batch)
         value = loss.item()
         self.input = batch.x
         if not math.isfinite(value):

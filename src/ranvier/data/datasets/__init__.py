@@ -53,6 +53,7 @@ DATASETS = {
     "speech-commands": "ranvier.data.sequences.speech_commands:speech_commands",
     "wikitext-2": "ranvier.data.sequences.wikitext:wikitext",
     "wikitext-103": "ranvier.data.sequences.wikitext:wikitext",
+    "currents": "ranvier.data.datasets.currents:currents",
 }
 """The field `name` of a data set's dataclass in `ranvier.recipes`, and the function that makes one split of it."""
 

@@ -84,4 +84,4 @@ def _made(size: int, seed: tuple[int, ...], i: int) -> tuple[NDArray, int]:
 
 
 def _sequence(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return picture.reshape(-1, 1).astype(np.float32) / 255
+    return picture.reshape(-1, 1).astype(np.float32) / np.float32(255)

@@ -64,7 +64,8 @@ def collate_pairs(samples: Sequence[tuple[Tensor, Tensor, int]]) -> Batch:
     >>> batch.x.shape, batch.lengths.tolist(), batch.target.tolist()
     (torch.Size([4, 4]), [2, 1, 3, 4], [1, 0])
     """
-    batch = collate([(sample[side], 0) for side in (0, 1) for sample in samples])
+    documents = [first for first, _, _ in samples] + [second for _, second, _ in samples]
+    batch = collate([(document, 0) for document in documents])
     return batch._replace(target=torch.tensor([label for *_, label in samples]))
 
 

@@ -32,4 +32,4 @@ def read_wave(raw: bytes, *, name: str, rate: int) -> NDArray[np.float32]:
         )
     if not count or len(samples) != 2 * count:
         raise ValueError(f"{name} announces {count:,} samples and holds {len(samples) // 2:,}: download it again")
-    return np.frombuffer(samples, "<i2").astype(np.float32)[:, None] / 32768
+    return np.frombuffer(samples, "<i2").astype(np.float32)[:, None] / np.float32(32768)
