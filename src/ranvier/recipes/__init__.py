@@ -64,6 +64,7 @@ RECIPES = {
     "psmnist-small": "ranvier.recipes.sequence:psmnist_small",
     "spoken-digits": "ranvier.recipes.sequence:spoken_digits",
     "listops-small": "ranvier.recipes.sequence:listops_small",
+    "listops-tiny": "ranvier.recipes.sequence:listops_tiny",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",
