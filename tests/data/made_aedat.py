@@ -38,7 +38,8 @@ def samples(count: int = 2) -> bytes:
 
 
 def aedat(events: Events, *, packet: int = 1000) -> bytes:
-    """A recording as a file, a packet of special events before each of its packets."""
+    """A recording of one turn of the clock as a file, a packet of special events before each of its packets."""
+    assert not len(events) or events.t[-1] < 2**31
     columns = (events.t, events.x, events.y, events.polarity)
     rows = np.stack([column.astype(np.int64) for column in columns], axis=1)
     parts = [special() + polarity(rows[i : i + packet]) for i in range(0, len(rows), packet)]

@@ -40,11 +40,11 @@ class Packet(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Aedat3File:
-    """A file that can be entered anywhere: `first_us` are the times of the first events of its packets."""
+    """A file that can be entered anywhere: its packets `[n, 4]`, and the times `[n]` of their first events."""
 
     path: Path
     sensor: tuple[int, int]
-    packets: list[Packet]
+    packets: NDArray[np.int64]
     first_us: NDArray[np.int64]
 
     def between(self, start_us: int, stop_us: int) -> Events:
@@ -57,7 +57,8 @@ class Aedat3File:
         first, stop = np.searchsorted(self.first_us, (start_us, stop_us))
         with self.path.open("rb") as file:
             # The packet before the first one found may end after the start.
-            for packet in self.packets[max(first - 1, 0) : stop]:
+            for row in self.packets[max(first - 1, 0) : stop].tolist():
+                packet = Packet(*row)
                 t, x, y, polarity, at = _columns(self.path, file, packet, 0, packet.count)
                 if fault := first_fault(t, x, y, polarity, self.sensor, after=last):
                     raise EventFileError.of(self.path, f"the event at byte {at[fault[0]]} {fault[1]}")
@@ -85,7 +86,8 @@ def aedat3_file(path: Path, *, sensor: tuple[int, int]) -> Aedat3File:
             path,
             f"the packet at byte {packets[i].start - HEAD.size} runs backwards in time: {after} us after {before} us",
         )
-    return Aedat3File(path, sensor, packets, first_us)
+    # An array, because a data set holds a million packets and hands them to its workers.
+    return Aedat3File(path, sensor, np.array(packets, np.int64).reshape(-1, 4), first_us)
 
 
 def open_aedat3(path: Path, sensor: tuple[int, int] | None) -> Source:
