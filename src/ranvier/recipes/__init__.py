@@ -7,12 +7,13 @@ from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
-from ranvier.recipes.sequences import Documents, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
+from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Segment
 
 __all__ = [
     "DDD17",
     "DSEC",
+    "DVSGesture",
     "RECIPES",
     "SDN",
     "Classify",
