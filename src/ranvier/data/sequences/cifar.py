@@ -13,6 +13,7 @@ from PIL import Image
 from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.data.sequences.files import read_npz
 from ranvier.data.sequences.samples import SequenceDataset, tenth_held_out
 from ranvier.recipes import Pixels
 
@@ -85,9 +86,8 @@ def read_cifar(root: Path, *, test: bool) -> tuple[Batches | Jpegs, NDArray[np.i
     """
     part = "test" if test else "train"
     if (jpegs := root / f"cifar10_{part}.npz").exists():
-        with np.load(jpegs, allow_pickle=False) as stored:
-            pictures = Jpegs(stored["header"].tobytes(), stored["payload"].tobytes(), stored["offsets"])
-            return pictures, stored["labels"].astype(np.int64)
+        header, payload, offsets, labels = read_npz(jpegs, "header", "payload", "offsets", "labels")
+        return Jpegs(header.tobytes(), payload.tobytes(), offsets), labels.astype(np.int64)
     for folder, read, end in (("cifar-10-batches-py", _pickled, ""), ("cifar-10-batches-bin", _binary, ".bin")):
         if (root / folder).is_dir():
             batches = [read(root / folder / f"{name}{end}") for name in BATCHES[part]]
