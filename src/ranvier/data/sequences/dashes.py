@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 # All lengths are in 32nds of the picture's width: they are pixels at size 32.
 WIDTH = 32.0
-DASH, GAP = 1.2, 0.8
+# A gap is darkest in the middle: both its ends are round, half a width into it.
+DASH, GAP = 0.8, 1.2
 HALF_WIDTH, RADIUS = 0.4, 1.2
 # What stays dark between two lines, or a line and a dot.
 CLEARANCE = 1.4
