@@ -44,7 +44,7 @@ def read_npz(path: Path, *names: str) -> list[NDArray]:
         ValueError: a damaged file, or one without them.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return [stored[name] for name in names]
     except Exception as error:  # a damaged archive raises whatever zipfile, zlib and the header parser happen to raise
         raise ValueError(
