@@ -49,7 +49,7 @@ def test_damaged_npz(tmp_path):
 
 def test_labels_out_of_range(tmp_path):
     np.savez(tmp_path / "mnist.npz", x_test=np.zeros((2, 28, 28), np.uint8), y_test=np.array([3, 10], np.uint8))
-    with pytest.raises(ValueError, match="expected labels 0 to 9 in .*, got 10: download MNIST again"):
+    with pytest.raises(ValueError, match=r"expected labels 0 to 9 in .*, got 10: download MNIST again"):
         build(Pixels(root=str(tmp_path)), "test")
 
 
