@@ -118,8 +118,9 @@ def _notes(rows: Sequence[Row], left_out: Sequence[str]) -> list[str]:
     costs = [row.cost.audit for row in rows if row.cost]
     if costs:
         notes.append(
-            f"Energy of a recording, and of the ANN of the same shape: {costs[0].energy.mac} pJ a multiply-accumulate, "
-            f"{costs[0].energy.accumulate} pJ an accumulate (45 nm, Horowitz 2014), membranes left out"
+            f"Energy of a recording, mean of {rows[0].samples} held-out ones, and of the ANN of the same shape: "
+            f"{costs[0].energy.mac} pJ a multiply-accumulate, {costs[0].energy.accumulate} pJ an accumulate (45 nm, "
+            "Horowitz 2014), membranes left out"
         )
     uncounted = {name: None for cost in costs for name in cost.uncounted}
     if uncounted:
