@@ -23,7 +23,7 @@ from ranvier.cli.options import (
 from ranvier.quantity import count, seconds
 
 if TYPE_CHECKING:
-    from ranvier.recipes import Recipe
+    from ranvier.recipes import Recipe, Task
     from ranvier.run import Run
 
 # Where the neurons of a stem are called so: SpikeFPN's, SpikingEDN's (behind those of its frames).
@@ -78,7 +78,7 @@ def ablate(
         return 0
     out = console()
     out.print(f"\nclaim: {ablation.claim}")
-    out.print(_table(rows))
+    out.print(_table(rows, next(iter(ablation.variants.values())).task))
     wrote(folder)
     return 0
 
@@ -123,18 +123,18 @@ def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[dict[str, Any]], task: "Task") -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for i, head in enumerate(
         ("variant", rows[0]["score"], "spread", "layers fire", "stem fires", "parameters", "time")
     ):
         table.add_column(head, justify="left" if i == 0 else "right")
     for row in rows:
-        spread = f"± {50 * row['spread']:.1f}" if row["runs"] > 1 else ""
+        spread = f"± {task.shown(row['spread'] / 2)}" if row["runs"] > 1 else ""
         rates = (row["firing_rate"], row["stem_firing_rate"])
         fires = ("no spikes" if rate is None else f"{100 * rate:.1f} %" for rate in rates)
         numbers = (count(row["parameters"]), seconds(row["seconds"]))
-        table.add_row(row["variant"], f"{100 * row['mean']:.1f} %", spread, *fires, *numbers)
+        table.add_row(row["variant"], task.shown(row["mean"]), spread, *fires, *numbers)
     return table
 
 

@@ -10,14 +10,14 @@ from typing import Literal
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.sequences import Sequences, Text
-from ranvier.recipes.task import Classify, Detect, Imitate, Segment
+from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Sequences | Text | Currents
-Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SDN
-Task = Classify | Detect | Segment | Imitate
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN
+Task = Classify | Detect | Segment | Imitate | Language
 Precision = Literal["float32", "bfloat16"]
 
 

@@ -5,14 +5,34 @@ from typing import ClassVar, Literal
 
 from ranvier.recipes.checked import Checked
 
-# `metric` is the entry of result.json that says how good a network is, `metric_name` what people call it; `target` is
-# what the data must hold.
-
 DIGITS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 
 
+class Scored(Checked):
+    """What a task says about its score.
+
+    `metric` is the entry of result.json that says how good a network is, `metric_name` what people call it; `target` is
+    what the data must hold.
+    """
+
+    target: ClassVar[str]
+    metric: ClassVar[str]
+    metric_name: ClassVar[str]
+    percent: ClassVar[bool] = True
+    """the score is a share, from 0 to 1"""
+    lower_is_better: ClassVar[bool] = False
+
+    def shown(self, score: float) -> str:
+        """Return a score as people read it."""
+        return f"{100 * score:.1f} %" if self.percent else f"{score:.2f}"
+
+    def worth(self, score: float) -> float:
+        """Return a number that is larger for a better score."""
+        return -score if self.lower_is_better else score
+
+
 @dataclass(frozen=True)
-class Classify(Checked):
+class Classify(Scored):
     """Cross-entropy of the logits; accuracy and confusion."""
 
     target: ClassVar[str] = "label"
@@ -29,7 +49,7 @@ class Classify(Checked):
 
 
 @dataclass(frozen=True)
-class Detect(Checked):
+class Detect(Scored):
     """Anchor boxes: GIoU, cross-entropy and objectness (SpikeFPN); COCO mean average precision."""
 
     target: ClassVar[str] = "boxes"
@@ -59,7 +79,7 @@ class Detect(Checked):
 
 
 @dataclass(frozen=True)
-class Segment(Checked):
+class Segment(Scored):
     """A class for each pixel: cross-entropy of the hardest pixels; mean intersection over union."""
 
     target: ClassVar[str] = "masks"
@@ -82,7 +102,7 @@ class Segment(Checked):
 
 
 @dataclass(frozen=True)
-class Imitate(Checked):
+class Imitate(Scored):
     """Predict what is left of a neuron's membrane in each step; how many spikes come out right."""
 
     target: ClassVar[str] = "membrane"
@@ -93,3 +113,17 @@ class Imitate(Checked):
     """the task in `ranvier.tasks`"""
     loss: Literal["smooth_l1", "mse"] = "smooth_l1"
     """smooth_l1, as released, is half of the mean squared error (mse) where errors stay below 1"""
+
+
+@dataclass(frozen=True)
+class Language(Scored):
+    """Cross-entropy of each next word; perplexity, beside that of unigrams and bigrams of the training text."""
+
+    target: ClassVar[str] = "tokens"
+    metric: ClassVar[str] = "perplexity"
+    metric_name: ClassVar[str] = "perplexity"
+    percent: ClassVar[bool] = False
+    lower_is_better: ClassVar[bool] = True
+    classes: ClassVar[tuple[str, ...]] = ()
+    name: Literal["language"] = "language"
+    """the task in `ranvier.tasks`"""
