@@ -49,7 +49,7 @@ SHARES = (
     "ohem_threshold",
 )
 POSITIVE = ("zoom", "sigma")
-NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "lr", "weight_decay")
+NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "window", "lr", "weight_decay")
 
 
 class Checked:

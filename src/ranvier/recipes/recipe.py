@@ -45,6 +45,8 @@ class Train(Checked):
     """curve after the warm-up"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
+    window: int = 0
+    """steps that gradients reach back; 0: the whole sequence (see `ranvier.tasks.windows`)"""
     precision: Precision = "float32"
     """of convolutions and matrix products; weights and membranes stay float32"""
     seed: int = 0
@@ -103,6 +105,10 @@ class Recipe:
             raise ValueError(
                 "a batch of one sample has no variance over the pooled map of a step: type --train.batch-size 2, or "
                 "--model.norm batch"
+            )
+        if self.train.window and isinstance(self.model, SpikingSSM) and (self.model.bidirectional or self.model.pair):
+            raise ValueError(
+                "a network that looks ahead has no memory that could go on from window to window: type --train.window 0"
             )
         if isinstance(self.data, Prophesee) and self.data.classes != self.task.classes:
             raise ValueError(

@@ -50,6 +50,7 @@ from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
 from ranvier.tasks.tally import Tally
 from ranvier.tasks.task import build
+from ranvier.tasks.windows import in_windows
 
 
 def train(
@@ -213,7 +214,9 @@ class Training(pl.LightningModule):
         torch.manual_seed(mix(self.recipe.train.seed, self.step))
 
     def training_step(self, batch: datasets.Batch, batch_idx: int) -> Tensor:
-        loss, means = self.task.loss(answers(self.net, batch), batch)
+        window, seed = self.recipe.train.window, mix(self.recipe.train.seed, self.step)
+        output = in_windows(self.net, batch.x, window, seed=seed) if window else answers(self.net, batch)
+        loss, means = self.task.loss(output, batch)
         value = loss.item()
         self.input = batch.x
         if not math.isfinite(value):
