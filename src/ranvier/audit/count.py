@@ -34,7 +34,7 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     >>> cost.macs, cost.accumulates, round(cost.energy_pj, 2), round(cost.ann_energy_pj, 2)
     (12.0, 6.0, 5.4, 55.2)
     """
-    if x.ndim < 3:
+    if x.ndim < 2:
         raise ValueError(f"expected an input [time, batch, ...] to audit, got shape {tuple(x.shape)}")
     energy = energy or Energy()
     seen: dict[str, _Seen] = {}

@@ -19,6 +19,7 @@ TASKS = {
     "detect": "ranvier.report.detect",
     "segment": "ranvier.report.segment",
     "imitate": "ranvier.report.imitate",
+    "language": "ranvier.report.language",
 }
 """The module with the sections of one task: `sections(run, net, batch)` and `note(result)`."""
 
