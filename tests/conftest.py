@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import wave
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,18 @@ def finished_segmenter(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return _finished(load("mosaic-spikingedn-tiny"), tmp_path_factory.mktemp("segmenter"))
 
 
+@pytest.fixture(scope="session")
+def finished_listener(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The same of a classifier of sequences, on tones in the layout of the spoken digits."""
+    recipe = load("spoken-digits")
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, layers=2, width=8, state=4),
+        train=replace(recipe.train, epochs=1, batch_size=8),
+    )
+    return _finished(recipe, tmp_path_factory.mktemp("listener"), write=_made_up_tones)
+
+
 @pytest.fixture(scope="module")
 def few_scenes() -> Iterator[None]:
     """Leave the first few held-out mosaics, as the finished runs have seen them."""
@@ -75,7 +88,7 @@ def _few_scenes() -> Iterator[None]:
         yield
 
 
-def _finished(recipe: Recipe, folder: Path) -> Run:
+def _finished(recipe: Recipe, folder: Path, *, write: Callable[[Path], None] | None = None) -> Run:
     from safetensors.torch import save_file
 
     from ranvier.run import append_metrics, start_run, write_json
@@ -83,7 +96,7 @@ def _finished(recipe: Recipe, folder: Path) -> Run:
     from ranvier.tasks.evaluate import held_out, measure
     from ranvier.tasks.task import build
 
-    _made_up_recordings(folder / "recordings")
+    (write or _made_up_recordings)(folder / "recordings")
     recipe = replace(recipe, data=replace(recipe.data, root=str(folder / "recordings")))
     run = start_run(folder / "run", recipe)
     save_file(_lively(recipe).state_dict(), run.path / "weights.safetensors")
@@ -119,3 +132,16 @@ def _made_up_recordings(folder: Path) -> None:
         t = np.sort(generator.integers(0, 290_000, 3000))
         x, y = generator.integers(0, 34, (2, 3000))
         write_nmnist(path, Events.of(t, x, y, generator.integers(0, 2, 3000), (34, 34)))
+
+
+def _made_up_tones(folder: Path) -> None:
+    """The higher the digit, the higher the tone; five takes of each, of several lengths, in all splits."""
+    folder.mkdir(parents=True)
+    for digit in range(10):
+        for take in (0, 1, 5, 10, 11):
+            t = np.arange(200 + 13 * take + 5 * digit)
+            with wave.open(str(folder / f"{digit}_anna_{take}.wav"), "wb") as sound:
+                sound.setnchannels(1)
+                sound.setsampwidth(2)
+                sound.setframerate(8000)
+                sound.writeframes((8000 * np.sin(0.1 * (digit + 1) * t)).astype("<i2").tobytes())

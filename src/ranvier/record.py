@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from ranvier.carry import Temporal
 
 
-def record(net: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return `net(x)` and, by module name, what each layer of neurons said: `[T, B, ...]`.
+def record(net: nn.Module, x: Tensor, *, lengths: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return `net(x)` and, by module name, what each layer with memory said: `[T, B, ...]`.
 
-    Runs in the mode that the network is in, without gradients; no hook is left behind.
+    `lengths` are passed on to a network that asks for them. Runs in the mode that the network is in, without gradients;
+    no hook is left behind.
     """
     said: dict[str, Tensor] = {}
 
@@ -24,7 +25,7 @@ def record(net: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     handles = [m.register_forward_hook(keep(name)) for name, m in net.named_modules() if owns_memory(m)]
     try:
         with torch.no_grad():
-            y = net(x)
+            y = net(x) if lengths is None else net(x, lengths=lengths)
     finally:
         for handle in handles:
             handle.remove()

@@ -8,18 +8,21 @@ from ranvier.run import Run
 # Without gradients, so many batches of the training fit at once, however large a recording is.
 BATCHES = 4
 MOST = 64
+# Steps in all, above which fewer, but never below FEWEST, are looked at: every layer keeps what it said in each.
+MOST_STEPS, FEWEST = 65_536, 4
 
 
 def held_out(run: Run, *, count: int | None = None) -> datasets.Batch:
     """Return `count` test recordings of a run (or all, if there are fewer), spread evenly over the set.
 
-    Default: 64, or four times the training's batch if that is smaller.
+    Default: 64, or four times the training's batch if that is smaller, or fewer of a very long kind.
 
     Raises:
         ValueError: `count` is below 1.
     """
     dataset = datasets.build(run.config.data, "test")
-    count = min(MOST, BATCHES * run.config.train.batch_size) if count is None else count
+    if count is None:
+        count = min(MOST, BATCHES * run.config.train.batch_size, max(FEWEST, MOST_STEPS // len(dataset[0][0])))
     return dataset.collate([dataset[i] for i in spread(len(dataset), count)])
 
 

@@ -8,6 +8,7 @@ from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
 from ranvier.layers.sdn import SDN, reparameterised
+from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.ssm import S4D
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
@@ -56,6 +57,7 @@ TestSDN = temporal(lambda: SDN(), features=(4,))
 TestDeepSDN = temporal(lambda: SDN(width=3, kernel_size=4, layers=3), features=(2, 2))
 TestReparameterisedSDN = temporal(lambda: reparameterised(SDN()), features=(4,))
 TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kernel_size=4, layers=3)), features=(2, 2))
+TestSDNNeuron = temporal(lambda: SDNNeuron(load_sdn(), surrogate="triangle", temperature=1.0), features=(2, 2))
 TestS4D = temporal(lambda: S4D(4, state=6), features=(4,))
 TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features=(3,))
 TestStack = temporal(

@@ -47,6 +47,22 @@ def test_every_neuron_but_no_reset_agrees_on_the_spikes() -> None:
     assert answers["gelu"].shape == (40, 2, 3)
 
 
+def test_the_surrogate_network_and_the_exact_neuron_share_their_weights() -> None:
+    sdn = models.build(replace(SMALL, neuron="sdn")).eval()
+    exact = models.build(SMALL).eval()
+    exact.load_state_dict(sdn.state_dict())
+    x = torch.randn(200, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert (sdn(x) - exact(x)).abs().mean() < 0.01 * exact(x).abs().mean()
+
+
+def test_a_surrogate_network_for_other_neurons_is_refused() -> None:
+    message = (
+        r"expected a surrogate network for neurons of decay 0\.5, got one for about 0\.1\d: type ranvier train sdn"
+    )
+    with pytest.raises(ValueError, match=message):
+        models.build(replace(SMALL, neuron="sdn", decay=0.5))
+
+
 def test_gradients_differ_as_they_should() -> None:
     x, found = torch.randn(40, 2, 2, generator=torch.Generator().manual_seed(0)), {}
     for neuron in ("exact", "full", "sltt", "loop"):

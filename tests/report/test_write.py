@@ -52,7 +52,7 @@ class Page(HTMLParser):
             self.headings.append(data)
 
 
-@pytest.fixture(scope="module", params=["finished_run", "finished_detector", "finished_segmenter"])
+@pytest.fixture(scope="module", params=["finished_run", "finished_detector", "finished_segmenter", "finished_listener"])
 def finished(request: pytest.FixtureRequest, few_scenes: None) -> Run:
     """A run of each task."""
     return request.getfixturevalue(request.param)
@@ -92,6 +92,7 @@ def test_inner_references_hold(page, text):
 
 SECTIONS = {
     "classify": ["What the camera saw", "What the network said", "Where it errs"],
+    "listen": ["What it was given", "What the network said", "Where it errs"],
     "detect": ["What it found", "How precise it is"],
     "segment": ["What it found", "Where it errs"],
 }
@@ -99,7 +100,8 @@ SECTIONS = {
 
 def test_every_section_is_there(page, finished):
     always = ["How it learned", "What it costs", "How to repeat it"]
-    assert page.headings == SECTIONS[finished.config.task.name] + always
+    kind = "listen" if finished.config.data.name == "spoken-digits" else finished.config.task.name
+    assert page.headings == SECTIONS[kind] + always
 
 
 def test_it_says_what_was_measured(text, finished):

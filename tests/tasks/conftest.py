@@ -10,7 +10,7 @@ from ranvier.recipes import EventFrames
 KEPT = {"train": 100, "val": 20, "test": 30}
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_recordings() -> Iterator[None]:
     """Shorten every data set that is built."""
     build = datasets.build

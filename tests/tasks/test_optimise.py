@@ -84,3 +84,9 @@ def test_modules_say_which_parameters_are_trained_differently() -> None:
 def test_a_low_learning_rate_is_everyones() -> None:
     net = models.build(SpikingSSM(in_channels=2, layers=1, width=4, state=4))
     assert {group["scale"] for group in optimizer(net, Train(lr=5e-4)).param_groups} == {1.0}
+
+
+def test_the_schedule_may_end_before_the_training() -> None:
+    train = Train(lr=1.0, warmup_steps=1, schedule_steps=5)
+    rates = [learning_rate(step, 100, train) for step in (0, 3, 5, 6, 99)]
+    assert rates == [1.0, pytest.approx(0.5), 0.0, 0.0, 0.0]

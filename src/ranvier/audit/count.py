@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
 from ranvier.layers.ssam import Product
+from ranvier.layers.ssm import S4D
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
@@ -23,8 +24,9 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
 
     MACs of a layer = outputs x inputs that one output sums over (padding included, as in published tables).
     A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
-    layer of its own with one MAC per value, and so is a product of two activations (`Product`). Convolution, linear,
-    batch norm, products and neurons are counted; every other module that owns parameters is named in `Audit.uncounted`.
+    layer of its own with one MAC per value, and so is a product of two activations (`Product`). The modes of `S4D` cost
+    what their recurrence does, see `S4D.macs`. Convolution, linear, batch norm, products, modes and neurons are
+    counted; every other module that owns parameters is named in `Audit.uncounted`.
 
     Raises:
         ValueError: `x` has no time and batch axes, or the network has no layer to count.
@@ -34,7 +36,7 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     >>> cost.macs, cost.accumulates, round(cost.energy_pj, 2), round(cost.ann_energy_pj, 2)
     (12.0, 6.0, 5.4, 55.2)
     """
-    if x.ndim < 2:
+    if x.ndim < (3 if x.is_floating_point() else 2):
         raise ValueError(f"expected an input [time, batch, ...] to audit, got shape {tuple(x.shape)}")
     energy = energy or Energy()
     seen: dict[str, _Seen] = {}
@@ -42,7 +44,7 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
         net(x)
     lanes = x.shape[0] * x.shape[1]
     modules = dict(net.named_modules())
-    temporal = {name for name in seen if isinstance(modules[name], Temporal)}
+    temporal = {name for name in seen if isinstance(modules[name], Temporal) and not isinstance(modules[name], S4D)}
     layers = [
         _layer_cost(name, modules[name], counted, lanes, energy)
         for name, counted in seen.items()
@@ -130,6 +132,8 @@ def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
                 handles.append(module.register_forward_hook(_norm(name, seen, products)))
             elif isinstance(module, Product):
                 handles.append(module.register_forward_hook(_product(name, seen)))
+            elif isinstance(module, S4D):
+                handles.append(module.register_forward_hook(_modes(name, seen)))
             elif owns_memory(module):
                 handles.append(module.register_forward_hook(_neurons(name, seen)))
         yield
@@ -168,6 +172,15 @@ def _product(name: str, seen: dict[str, _Seen]) -> Callable:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], y: Tensor) -> None:
         counted = seen.setdefault(name, _Seen())
         counted.operations += y.numel()
+        counted.look(inputs[0])
+
+    return hook
+
+
+def _modes(name: str, seen: dict[str, _Seen]) -> Callable:
+    def hook(module: S4D, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+        counted = seen.setdefault(name, _Seen())
+        counted.operations += y.numel() * module.macs
         counted.look(inputs[0])
 
     return hook

@@ -153,7 +153,8 @@ class Reparameterised(Windowed):
         dtype = sdn.decoder.weight.dtype
 
         def keep(name: str, value: Tensor) -> None:
-            self.register_buffer(name, value.detach().to(dtype, copy=True))
+            # What it was made of is what is saved.
+            self.register_buffer(name, value.detach().to(dtype, copy=True), persistent=False)
 
         for i, layer in enumerate(sdn.layers):
             assert isinstance(layer, Layer)

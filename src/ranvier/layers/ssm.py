@@ -108,6 +108,11 @@ class S4D(Temporal):
             for name in ("log_dt", "log_decay", "frequency", "b", "c"):
                 delattr(self, name)
 
+    @property
+    def macs(self) -> int:
+        """Multiplications of real numbers for one value of the output, step by step: 3 N each direction, and D."""
+        return 6 * self.modes * (2 if self.bidirectional else 1) + 1
+
     def rest(self, batch: int, like: Tensor) -> State:
         return {"h": like.new_zeros(batch, self.channels, self.modes, 2)}
 

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 from ranvier.carry import Carry, Temporal
 from ranvier.kernels import reference
 from ranvier.layers.readout import mean_over_time
+from ranvier.layers.sdn import SDN
+from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.layers.spiking_ssm import NormedResidual, SpikingS4D
 from ranvier.layers.ssm import S4D
 from ranvier.layers.stack import fold_time
@@ -13,13 +15,17 @@ from ranvier.neurons import LIF, LIFWithoutReset
 from ranvier.recipes import SpikingLM, SpikingSSM
 
 GRADIENTS = {"exact": "detached", "loop": "detached", "full": "full", "sltt": "spatial"}
+# What a surrogate network makes of one small current tells the decay that it was trained for, about as exactly.
+MOST_DECAY_OFF = 0.03
 
 
 def spikingssm(config: SpikingSSM) -> "Sequence | Pair":
     """Return the network that a recipe describes: an answer at every step, or one for each pair of documents.
 
     Raises:
-        ValueError: an odd state, or a vocabulary together with several values a step.
+        ValueError: an odd state, a vocabulary together with several values a step, or a surrogate network that was
+            trained for neurons of another decay.
+        FileNotFoundError: there is no such surrogate network.
     """
     return Pair(config) if config.pair else Sequence(config)
 
@@ -132,6 +138,20 @@ def _neuron(config: SpikingSSM | SpikingLM) -> nn.Module:
         return nn.GELU()
     if config.neuron == "no-reset":
         return LIFWithoutReset(decay=config.decay, surrogate="triangle", temperature=1.0)
+    if config.neuron == "sdn":
+        return SDNNeuron(_surrogate(config), surrogate="triangle", temperature=1.0)
     kind = Loop if config.neuron == "loop" else LIF
     gradient = GRADIENTS[config.neuron]
     return kind(decay=config.decay, surrogate="triangle", temperature=1.0, gradient=gradient)  # type: ignore[arg-type]
+
+
+def _surrogate(config: SpikingSSM | SpikingLM) -> SDN:
+    """The network of the package or of a file, if it was trained for this neuron."""
+    net = load_sdn(config.sdn)
+    found = net(torch.tensor([0.5, 0.0]).view(2, 1, 1))[1].item() / 0.5
+    if abs(found - config.decay) > MOST_DECAY_OFF:
+        raise ValueError(
+            f"expected a surrogate network for neurons of decay {config.decay}, got one for about {found:.2f}: type "
+            f"ranvier train sdn --data.tau {config.decay} --run RUN, then --model.sdn RUN/weights.safetensors"
+        )
+    return net

@@ -65,6 +65,9 @@ RECIPES = {
     "wikitext103-spikingssm": "ranvier.recipes.language:wikitext103_spikingssm",
     "sdn": "ranvier.recipes.imitate:sdn",
     "sdn-small": "ranvier.recipes.imitate:sdn_small",
+    "psmnist-small": "ranvier.recipes.sequence:psmnist_small",
+    "spoken-digits": "ranvier.recipes.sequence:spoken_digits",
+    "listops-small": "ranvier.recipes.sequence:listops_small",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",
@@ -73,6 +76,15 @@ RECIPES = {
     "ddd17-spikingedn-frames": "ranvier.recipes.published:ddd17_spikingedn_frames",
     "dsec-spikingedn": "ranvier.recipes.published:dsec_spikingedn",
     "dsec-spikingedn-frames": "ranvier.recipes.published:dsec_spikingedn_frames",
+    "lra-listops": "ranvier.recipes.sequence:lra_listops",
+    "lra-text": "ranvier.recipes.sequence:lra_text",
+    "lra-retrieval": "ranvier.recipes.sequence:lra_retrieval",
+    "lra-image": "ranvier.recipes.sequence:lra_image",
+    "lra-pathfinder": "ranvier.recipes.sequence:lra_pathfinder",
+    "lra-pathx": "ranvier.recipes.sequence:lra_pathx",
+    "smnist-spikingssm": "ranvier.recipes.sequence:smnist",
+    "psmnist-spikingssm": "ranvier.recipes.sequence:psmnist",
+    "sc35-spikingssm": "ranvier.recipes.sequence:speech_commands",
 }
 """Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
 

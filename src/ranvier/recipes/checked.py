@@ -49,7 +49,17 @@ SHARES = (
     "ohem_threshold",
 )
 POSITIVE = ("zoom", "sigma")
-NOT_NEGATIVE = ("burn_in", "ohem_least", "held_out_steps", "first_mask", "warmup_steps", "window", "lr", "weight_decay")
+NOT_NEGATIVE = (
+    "burn_in",
+    "ohem_least",
+    "held_out_steps",
+    "first_mask",
+    "warmup_steps",
+    "schedule_steps",
+    "window",
+    "lr",
+    "weight_decay",
+)
 
 
 class Checked:

@@ -42,7 +42,7 @@ def wikitext2_spikingssm() -> Recipe:
         data=Text(name="wikitext-2", length=64, rows=16),
         model=replace(
             base.model,
-            vocabulary=13_800,
+            vocabulary=13_384,
             cutoffs=(2000, 6000),
             layers=2,
             width=256,

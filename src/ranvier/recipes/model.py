@@ -174,11 +174,14 @@ class SpikingBlocks(Checked):
     """smallest and largest step of the modes before training"""
     trainable_b: bool = False
     """learn how the input drives each mode"""
-    neuron: Literal["exact", "full", "sltt", "loop", "no-reset", "gelu"] = "exact"
-    """exact: LIF, no gradient through its reset; full: with it; sltt: none through time; loop: exact by the readable
-    reference; no-reset: a threshold alone; gelu: the twin without spikes"""
+    neuron: Literal["exact", "full", "sltt", "sdn", "loop", "no-reset", "gelu"] = "exact"
+    """exact: LIF, no gradient through its reset; full: with it; sltt: none through time; sdn: as sltt, spikes by the
+    published approximation; loop: exact by the readable reference; no-reset: LIF that goes on as if it had not fired;
+    gelu: the twin without spikes"""
     decay: float = 0.125
     """share of the membrane that is left after one step"""
+    sdn: str | None = None
+    """sdn: weights of the surrogate network, a file of `ranvier train sdn`; default: those of the package"""
     threshold: Literal["channel", "shared", "fixed"] = "channel"
     """learn a threshold for each channel, one for a layer, or leave it at 1"""
     norm: Literal["batch", "layer"] = "layer"

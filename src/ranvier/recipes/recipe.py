@@ -43,6 +43,8 @@ class Train(Checked):
     """curve of the warm-up"""
     schedule: Literal["cosine", "constant", "poly"] = "cosine"
     """curve after the warm-up"""
+    schedule_steps: int = 0
+    """step at which the curve ends; from there on its last rate holds; 0: the end of the training"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
     window: int = 0

@@ -37,20 +37,14 @@ def sections(run: Run, net: nn.Module, batch: Batch) -> list[str]:
 def passage(p: Tensor, target: Tensor, words: Sequence[str]) -> str:
     """The words `[T]` that came, each on the probability `[T, vocabulary]` that it had; and what was likely instead."""
     chance = p.gather(1, target[:, None])[:, 0].tolist()
+    came = [escape(words[int(w)]) for w in target]
     text = " ".join(
-        f'<span style="background:rgb(232 116 44 / {share:.2f})" title="{100 * share:.2g} %">{escape(words[w])}</span>'
-        for w, share in zip(target.tolist(), chance, strict=True)
+        f'<span style="background:rgb(232 116 44 / {share:.2f})" title="{100 * share:.2g} %">{word}</span>'
+        for word, share in zip(came, chance, strict=True)
     )
-    likely = p[:TOLD].topk(min(LIKELY, p.shape[1]))
     rows = [
-        (
-            f"<code>{escape(words[w])}</code>",
-            f"{100 * share:.2g} %",
-            ", ".join(f"<code>{escape(words[k])}</code> {100 * q:.0f} %" for q, k in zip(*some, strict=True)),
-        )
-        for w, share, *some in zip(
-            target[:TOLD].tolist(), chance, likely.values.tolist(), likely.indices.tolist(), strict=False
-        )
+        (f"<code>{word}</code>", f"{100 * share:.2g} %", _likely(p[t], words))
+        for t, (word, share) in enumerate(zip(came[:TOLD], chance, strict=False))
     ]
     return page.section(
         "What it expected",
@@ -58,6 +52,14 @@ def passage(p: Tensor, target: Tensor, words: Sequence[str]) -> str:
         "colour. Below, the first words, each with its probability and with those that were most likely in its place.",
         page.card(f'<div style="line-height:2">{text}</div>'),
         page.card(page.table(("what came", "#its probability", "most likely"), rows)),
+    )
+
+
+def _likely(p: Tensor, words: Sequence[str]) -> str:
+    most = p.topk(min(LIKELY, len(p)))
+    return ", ".join(
+        f"<code>{escape(words[int(k)])}</code> {100 * share:.0f} %"
+        for share, k in zip(most.values.tolist(), most.indices, strict=True)
     )
 
 

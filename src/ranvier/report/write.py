@@ -16,12 +16,13 @@ from ranvier.samples import held_out
 
 TASKS = {
     "classify": "ranvier.report.classify",
+    "classify sequences": "ranvier.report.sequence",
     "detect": "ranvier.report.detect",
     "segment": "ranvier.report.segment",
     "imitate": "ranvier.report.imitate",
     "language": "ranvier.report.language",
 }
-"""The module with the sections of one task: `sections(run, net, batch)` and `note(result)`."""
+"""The module with the sections of a task, for events unless it says so: `sections(run, net, batch)`, `note(result)`."""
 
 
 def write_report(run: Run) -> Path:
@@ -42,7 +43,10 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     """Return the page as text, with pictures of the recordings in `batch`."""
     recipe, result = run.config, run.result
     environment = json.loads((run.path / ENVIRONMENT).read_text())
-    about = importlib.import_module(TASKS[recipe.task.name])
+    name = recipe.task.name
+    if name == "classify" and not isinstance(recipe.data, EventData):
+        name = "classify sequences"
+    about = importlib.import_module(TASKS[name])
     cost = audit(net, batch.x)
     data = recipe.data
     timing = f": {data.steps} steps of {data.window_us / 1000:g} ms" if isinstance(data, EventData) else ""

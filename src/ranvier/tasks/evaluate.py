@@ -76,8 +76,9 @@ def measure(
         with torch.inference_mode(), count_spikes(net) as fired:
             for batch in batches:
                 fired.lengths = batch.lengths.to(device)
-                evaluation.add(answers(net, batch._replace(x=batch.x.to(device))), batch)
-                samples += batch.x.shape[1]
+                output = answers(net, batch._replace(x=batch.x.to(device)))
+                evaluation.add(output, batch)
+                samples += output.shape[1]
     finally:
         net.train(was_training)
     return evaluation.result() | {"samples": samples, "firing_rate": fired.rates()}

@@ -57,7 +57,8 @@ def _groups(net: nn.Module, train: Train, decays: Callable[[nn.Parameter], float
 def learning_rate(step: int, steps: int, train: Train) -> float:
     """Return the learning rate of step 0..`steps`-1: a rise over the warm-up, then the schedule.
 
-    With `r` = warmup_steps, or if that is 0 round(warmup * steps), at least 1, and `u` = (step - r) / (steps - r):
+    `schedule_steps`, if given, stands for `steps`, and the curve stays where it ends. With `r` = warmup_steps, or if
+    that is 0 round(warmup * steps), at least 1, and `u` = (step - r) / (steps - r):
 
         rise, step < r:  linear     lr (step + 1) / r
                          quartic    lr ((step + 1) / r)^4         (SpikeFPN; the release begins at step / r, with 0)
@@ -69,11 +70,12 @@ def learning_rate(step: int, steps: int, train: Train) -> float:
     >>> [round(learning_rate(step, 8, Train(lr=1.0, warmup=0.25)), 3) for step in range(8)]
     [0.5, 1.0, 1.0, 0.933, 0.75, 0.5, 0.25, 0.067]
     """
+    steps = train.schedule_steps or steps
     rise = train.warmup_steps or max(1, round(train.warmup * steps))
     if step < rise:
         share = (step + 1) / rise
         shapes = {"linear": share, "quartic": share**4, "geometric": GEOMETRIC_START ** (1 - step / rise)}
         return train.lr * shapes[train.rise]
-    u = (step - rise) / (steps - rise)
+    u = min(1.0, (step - rise) / max(1, steps - rise))
     shapes = {"cosine": 0.5 * (1 + math.cos(math.pi * u)), "constant": 1.0, "poly": (1 - u) ** POLY_POWER}
     return train.lr * shapes[train.schedule]

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from ranvier import models
 from ranvier.data import datasets
-from ranvier.recipes import Recipe, SpikingEDN
+from ranvier.recipes import Recipe
 from ranvier.run import (
     CHECKPOINT,
     ENVIRONMENT,
@@ -45,6 +45,7 @@ from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.checkpoint import Checkpoint, Tensors, pack_optimizer, unpack_optimizer
 from ranvier.tasks.environment import environment
 from ranvier.tasks.evaluate import answers, held_out, judge, measure
+from ranvier.tasks.fit import check_fit
 from ranvier.tasks.nonfinite import first_nonfinite
 from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
@@ -76,8 +77,8 @@ def train(
         The finished run; `run.result` is what was measured.
 
     Raises:
-        FileExistsError, ValueError: the folder holds another run, see `ranvier.run.start_run`; or the frames do not fit
-            the model.
+        FileExistsError, ValueError: the folder holds another run, see `ranvier.run.start_run`; or the data do not fit
+            the model, see `ranvier.tasks.fit.check_fit`.
         FloatingPointError: loss, gradient or a weight is NaN or infinite; names step, layer and last good checkpoint.
         OSError: a file could not be written; the run resumes from its last checkpoint.
     """
@@ -86,7 +87,7 @@ def train(
     torch.manual_seed(mix(recipe.train.seed))
     # What cannot be built leaves no run folder behind.
     net, samples = models.build(recipe.model), datasets.build(recipe.data, "train")
-    _check_frames(recipe, samples)
+    check_fit(recipe, samples)
     run = start_run(run_dir, recipe, resume=resume)
     with _alone(run.path):
         if (run.path / RESULT).exists():
@@ -107,26 +108,6 @@ def train(
             _fit(training, device)
         training.finish(device)
     return run
-
-
-def _check_frames(recipe: Recipe, samples: datasets.Samples) -> None:
-    if recipe.task.target == "tokens":
-        return
-    found = tuple(samples[0][0].shape[1:])
-    expected = (recipe.model.in_channels, *recipe.model.size)
-    if found != expected:
-        channels, height, width = found
-        option = f"--model.in-channels {channels}"
-        if isinstance(recipe.model, SpikingEDN):
-            bins = recipe.data.bins  # type: ignore[union-attr]
-            option = f"--model.event-channels {bins}"
-            if channels - bins != recipe.model.frame_channels:
-                fusion = "ssam" if channels > bins else "none"
-                option += f" --model.frame-channels {channels - bins} --model.fusion {fusion}"
-        raise ValueError(
-            f"the frames of {recipe.data.name!r} are {found} (channels, height, width), the model takes {expected}: "
-            f"type {option} --model.size {height} {width}"
-        )
 
 
 class Training(pl.LightningModule):
@@ -221,7 +202,7 @@ class Training(pl.LightningModule):
         self.input = batch.x
         if not math.isfinite(value):
             raise FloatingPointError(self._stop(f"the loss is {value}"))
-        self.tally.add({"loss": value} | means, samples=batch.x.shape[1])
+        self.tally.add({"loss": value} | means, samples=output.shape[1])
         self.show.step(self.step + 1, epoch=self.step // self.per_epoch, loss=value)
         return loss
 
