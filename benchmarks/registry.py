@@ -15,6 +15,8 @@ from benchmarks import (
     published_layers,
     representations,
     s4d,
+    spiking_ssm,
+    stream_ssm,
 )
 from benchmarks.harness import Row, Settings
 
@@ -45,6 +47,8 @@ WORKLOADS: dict[str, Workload] = {
     "mosaic": Workload(mosaic.run, scaling=False),
     "drive": Workload(drive.run, scaling=False),
     "s4d": Workload(s4d.run, scaling=False, cuda=True),
+    "spiking_ssm": Workload(spiking_ssm.run, scaling=False, cuda=True),
+    "stream_ssm": Workload(stream_ssm.run, scaling=False),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ranvier.data import augment
-from ranvier.data.augment import jitter
+from ranvier.data.augment import jitter, reframe
 
 STILL = {"shift": 0.0, "degrees": 0.0, "scale": 0.0, "shear": 0.0}
 SEEDS = st.integers(0, 10_000)
@@ -78,3 +78,86 @@ def test_each_amount_reaches_its_bounds_and_not_further():
     for column, amount in zip(np.transpose(found), [4, 4, 20, 0.2, 0.3], strict=True):
         assert -1.02 * amount < column.min() < -0.9 * amount
         assert 0.9 * amount < column.max() < 1.02 * amount
+
+
+WHOLE = {"area": (1.0, 1.0), "aspect": 1.0, "tilted": 0.0, "degrees": 0.0}
+
+
+def test_a_frame_stays_without_amounts():
+    assert torch.equal(reframe(places(), generator=rng(), **WHOLE), places())
+
+
+@given(SEEDS)
+def test_all_frames_are_reframed_alike(seed):
+    x = torch.from_numpy(rng(seed).integers(0, 9, (3, 2, 11, 21))).float()
+    moved = reframe(x, generator=rng(seed))
+    where = reframe(places(), generator=rng(seed)).long()
+    seen = where[0] > 0
+    assert torch.equal(moved[..., seen], x[..., where[1][seen] - 1, where[0][seen] - 1])
+    assert not moved[..., ~seen].any()
+
+
+@given(SEEDS)
+def test_a_window_fills_the_picture(seed):
+    column, row = reframe(places(100, 200), generator=rng(seed), **WHOLE | {"area": (0.6, 1.0), "aspect": 4 / 3})
+    assert column.min() > 0
+    wide, high = (column.max() - column.min()) / 199, (row.max() - row.min()) / 99
+    assert 0.58 < wide * high <= 1
+    assert 0.73 < wide / high < 1.37
+    assert torch.equal(column, column[:1].expand(100, 200))
+    assert torch.equal(row, row[:, :1].expand(100, 200))
+
+
+def test_corners_move_inwards_by_a_quarter_of_the_side_at_most():
+    corners, tilts = [], 0
+    for seed in range(200):
+        x = reframe(torch.ones(100, 200), generator=rng(seed), **WHOLE | {"tilted": 0.5})
+        tilts += not bool(x.all())
+        for frame in (x, x.flip(0), x.flip(1), x.flip(0, 1)):
+            # The corner of a convex figure: the pixel that is first along the diagonal.
+            row, column = np.nonzero(frame.numpy())
+            first = np.argmin(2 * row + column)
+            corners.append((column[first] / 200, row[first] / 100))
+    assert 80 < tilts < 120
+    assert 0.2 < np.max(corners) < 0.27
+
+
+def test_a_tilt_keeps_straight_lines_and_takes_corners_to_corners():
+    column, row = reframe(places(200, 200), generator=rng(3), **WHOLE | {"tilted": 1.0})
+    seen = (column > 0).numpy()
+    y, x = np.nonzero(seen)
+    a, b = column.numpy()[seen], row.numpy()[seen]
+    # A projective map is the null vector of these equations; all pixels agree on one to within half a pixel.
+    zero, one = np.zeros_like(a), np.ones_like(a)
+    rows = np.concatenate(
+        [
+            np.stack([x, y, one, zero, zero, zero, -a * x, -a * y, -a], axis=1),
+            np.stack([zero, zero, zero, x, y, one, -b * x, -b * y, -b], axis=1),
+        ]
+    )
+    scale = np.array([1, 1, 200, 1, 1, 200, 200, 200, 40_000])
+    found = (np.linalg.svd(rows * 200 / scale, full_matrices=False)[2][-1] / scale).reshape(3, 3)
+    u, v, w = found @ np.stack([x, y, one])
+    assert max(np.abs(u / w - a).max(), np.abs(v / w - b).max()) < 1.2
+    assert abs(found[2, :2]).max() / abs(found[2, 2]) > 1e-4
+    for corner in ((1, 1), (1, 200), (200, 1), (200, 200)):
+        assert np.hypot(a - corner[0], b - corner[1]).min() < 3
+
+
+def test_a_turn_reaches_its_bounds_and_leaves_the_centre():
+    angles = []
+    for seed in range(100):
+        x = reframe(places(101, 101), generator=rng(seed), **WHOLE | {"degrees": 25})
+        assert x[:, 50, 50].tolist() == [51, 51]
+        right = x[:, 50, 90] - 51
+        assert float(right.norm()) == pytest.approx(40, abs=1)
+        angles.append(np.rad2deg(np.arctan2(*right.flip(0).tolist())))
+    assert -26 < min(angles) < -20
+    assert 20 < max(angles) < 26
+
+
+def test_what_the_window_left_out_stays_out():
+    """A turn shows the corners beyond the window as nothing, though the frame goes on there."""
+    amounts = WHOLE | {"area": (0.6, 0.6), "degrees": 25}
+    x = [reframe(torch.ones(64, 64), generator=rng(seed), **amounts) for seed in range(20)]
+    assert sum(not bool(frame.all()) for frame in x) > 15

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from ranvier.recipes import RECIPES, EventFrames, NCars, Prophesee, Recipe, Scenes, load
+from ranvier.recipes import RECIPES, DVSGesture, EventFrames, NCars, Prophesee, Recipe, Scenes, load
 from ranvier.recipes.recipe import Data
 from ranvier.recipes.saved import differences, from_plain, to_plain
 
@@ -19,7 +19,9 @@ def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
     assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe)))) == recipe
 
 
-@pytest.mark.parametrize("data", [EventFrames(name="digits"), Scenes(name="drive"), Prophesee(name="1mpx"), NCars()])
+@pytest.mark.parametrize(
+    "data", [EventFrames(name="digits"), Scenes(name="drive"), Prophesee(name="1mpx"), NCars(), DVSGesture()]
+)
 def test_parts_come_back_as_their_own_kind_under_each_of_their_names(data: Data) -> None:
     fitting = {"label": "nmnist-conv", "boxes": "gen1-spikefpn"}[data.target]
     recipe = replace(load(fitting), data=data)

@@ -1,6 +1,7 @@
 """The most memory that the tensors of one forward hold at the same time."""
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,8 +21,14 @@ def peak_memory(net: nn.Module, x: Tensor) -> int:
     >>> peak_memory(nn.ReLU(), torch.zeros(4, 1, 8))
     128
     """
-    with evaluation(net), torch.no_grad(), _Live() as live:
-        net(x)
+    with evaluation(net), torch.no_grad():
+        return live_memory(lambda: net(x))
+
+
+def live_memory(call: Callable[[], Any]) -> int:
+    """Return the peak of live bytes that `call()` allocates, counted as in `peak_memory`."""
+    with _Live() as live:
+        call()
     return live.peak
 
 

@@ -7,12 +7,13 @@ from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
-from ranvier.recipes.sequences import Documents, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
+from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 __all__ = [
     "DDD17",
     "DSEC",
+    "DVSGesture",
     "RECIPES",
     "SDN",
     "Classify",
@@ -68,6 +69,7 @@ RECIPES = {
     "psmnist-small": "ranvier.recipes.sequence:psmnist_small",
     "spoken-digits": "ranvier.recipes.sequence:spoken_digits",
     "listops-small": "ranvier.recipes.sequence:listops_small",
+    "listops-tiny": "ranvier.recipes.sequence:listops_tiny",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",

@@ -3,6 +3,7 @@
 # Which numbers make sense: counts from 1 on, shares from 0 to 1, others from 0 on or above it.
 COUNTS = (
     "window_us",
+    "slice_us",
     "steps",
     "count",
     "length",

@@ -170,3 +170,15 @@ def listops_small() -> Recipe:
         model=SpikingSSM(vocabulary=18, layers=4, width=64, state=16, bidirectional=True, norm="batch"),
         train=Train(epochs=6, batch_size=32, lr=0.01, weight_decay=0.01, checkpoint_every=500),
     )
+
+
+def listops_tiny() -> Recipe:
+    """The same by a causal network on short expressions, in a minute: what `ranvier demo sequence` trains."""
+    base = listops_small()
+    return replace(
+        base,
+        name="listops-tiny",
+        data=replace(base.data, test="own", length=200, tokens=(2, 200), depth=6, count=10_000),
+        model=replace(base.model, layers=2, bidirectional=False),
+        train=replace(base.train, epochs=6, checkpoint_every=100),
+    )

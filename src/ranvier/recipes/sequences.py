@@ -66,6 +66,25 @@ class Speech(Checked):
 
 
 @dataclass(frozen=True)
+class DVSGesture(Checked):
+    """Gestures of hands and arms before an event camera, one row of an image a step."""
+
+    target: ClassVar[str] = "label"
+    name: Literal["dvs-gesture"] = "dvs-gesture"
+    """the data set in `ranvier.data.datasets`"""
+    root: str | None = None
+    """folder of the unpacked files; default: dvs_gesture where data sets are usually found"""
+    slice_us: int = 1_700_000
+    """a gesture is cut into samples of so many microseconds"""
+    window_us: int = 25_000
+    """width of one image in microseconds; each of them has 64 rows"""
+    seed: int = 0
+    """of the augmentation"""
+    augment: bool = True
+    """crop, tilt and turn each training sample at random, anew in every epoch"""
+
+
+@dataclass(frozen=True)
 class Documents(Checked):
     """Texts read one character a step."""
 
@@ -115,5 +134,5 @@ class Text(Checked):
     """of the offset by which each row is rotated in each epoch"""
 
 
-Sequences = Pixels | ListOps | Speech | Documents | Pathfinder
+Sequences = Pixels | ListOps | Speech | DVSGesture | Documents | Pathfinder
 """Sequences of which each has one label."""

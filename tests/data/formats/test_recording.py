@@ -163,7 +163,7 @@ def test_a_far_future_time_is_an_error_and_no_endless_row_of_empty_windows(tmp_p
     [
         ("a.dat", b"", r"is empty \(0 bytes\)"),
         ("a.xyz", b"1", "unknown suffix '.xyz', expected one of .raw"),
-        ("a.aedat4", b"#!AER-DAT3.1\r\n", "begins with b'#!AER-DAT3.1"),
+        ("a.aedat4", b"#!AER-DAT2.0\r\n", "begins with b'#!AER-DAT2.0"),
         ("a.es", b"Event stream", "begins with b'Event stream', expected b'Event Stream'"),
         ("a.npz", b"not a zip", "begins with b'no', expected b'PK'"),
         ("a.npz", b"PK not a zip", "not a readable .npz archive"),

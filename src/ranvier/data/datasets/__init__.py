@@ -42,6 +42,7 @@ DATASETS = {
     "ncars": "ranvier.data.datasets.ncars:ncars",
     "ddd17": "ranvier.data.datasets.ddd17:ddd17",
     "dsec": "ranvier.data.datasets.dsec:dsec",
+    "dvs-gesture": "ranvier.data.datasets.dvs_gesture:dvs_gesture",
     "smnist": "ranvier.data.sequences.mnist:smnist",
     "psmnist": "ranvier.data.sequences.mnist:smnist",
     "scifar": "ranvier.data.sequences.cifar:scifar",

@@ -3,6 +3,7 @@
 | format | file | sensor size from |
 |---|---|---|
 | EVT 2.0, EVT 3.0 | `.raw` | header, or the name of the camera |
+| AEDAT 3.1 | `.aedat` | the name of the camera |
 | AEDAT 4 | `.aedat4` | header |
 | Event Stream | `.es` | header |
 | DAT 1, 2 | `.dat` | header, often silent |

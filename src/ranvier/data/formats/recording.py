@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 
 from ranvier.data.events import LARGEST_SENSOR, Events, first_fault
+from ranvier.data.formats.aedat3 import open_aedat3
 from ranvier.data.formats.chunks import cut_blocks, join
 from ranvier.data.formats.csv import open_csv
 from ranvier.data.formats.dat import open_dat
@@ -20,6 +21,7 @@ from ranvier.data.formats.source import Block, EventFileError, Format, Source
 OPENERS = {
     "evt2": open_evt,
     "evt3": open_evt,
+    "aedat3": open_aedat3,
     "aedat4": open_aedat4,
     "es": open_es,
     "csv": open_csv,
@@ -29,6 +31,7 @@ OPENERS = {
 }
 SUFFIXES: dict[str, Format] = {
     ".raw": "evt3",
+    ".aedat": "aedat3",
     ".aedat4": "aedat4",
     ".es": "es",
     ".csv": "csv",
@@ -38,7 +41,12 @@ SUFFIXES: dict[str, Format] = {
     ".bs2": "nmnist",
     ".npz": "npz",
 }
-MAGIC: dict[Format, bytes] = {"aedat4": b"#!AER-DAT4.0\r\n", "es": b"Event Stream", "npz": b"PK"}
+MAGIC: dict[Format, bytes] = {
+    "aedat3": b"#!AER-DAT3.1",
+    "aedat4": b"#!AER-DAT4.0\r\n",
+    "es": b"Event Stream",
+    "npz": b"PK",
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class Recording:
 
 
 def open_events(path: Path | str, *, sensor: tuple[int, int] | None = None, format: Format | None = None) -> Recording:
-    """Open an event recording: EVT 2.0 and 3.0, AEDAT4, Event Stream, CSV, `.dat`, N-MNIST `.bin`, `.npz`.
+    """Open an event recording: EVT 2.0 and 3.0, AEDAT 3.1 and 4, Event Stream, CSV, `.dat`, N-MNIST `.bin`, `.npz`.
 
     The format follows from the first bytes or else the suffix, unless given. `sensor` = (width, height) overrules what
     the file states, and is needed where it states nothing.

@@ -7,7 +7,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
-Format = Literal["evt2", "evt3", "aedat4", "es", "csv", "dat", "nmnist", "npz"]
+Format = Literal["evt2", "evt3", "aedat3", "aedat4", "es", "csv", "dat", "nmnist", "npz"]
 
 # Events in one block of our own readers: about 1 MB once decoded, so that a recording of any length fits.
 BLOCK = 1 << 16
