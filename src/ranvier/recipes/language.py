@@ -51,6 +51,6 @@ def wikitext2_spikingssm() -> Recipe:
             embedding_dropout=0.3,
             softmax_dropout=0.4,
         ),
-        train=Train(epochs=20, batch_size=16, lr=3e-3, weight_decay=0.1, warmup=0.05, select="best", clip=1.0),
+        train=Train(epochs=12, batch_size=16, lr=3e-3, weight_decay=0.1, warmup=0.05, select="best", clip=1.0),
         expected=None,
     )
