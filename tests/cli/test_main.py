@@ -71,6 +71,22 @@ def test_train_edits_leaves(monkeypatch, tmp_path, finished_run, capsys):
     assert json.loads(capsys.readouterr().out)["accuracy"] == finished_run.result["accuracy"]
 
 
+def test_data_is_short_for_the_root_of_the_data(monkeypatch, tmp_path, finished_run, capsys):
+    seen = []
+
+    def train(recipe, folder, **options):
+        seen.append(recipe)
+        return finished_run
+
+    monkeypatch.setattr("ranvier.tasks.train.train", train)
+    for option in (["--data", str(tmp_path)], [f"--data={tmp_path}"], ["--data.root", str(tmp_path)]):
+        assert main(["train", "nmnist-conv", *option, "--data.steps", "4", "--run", str(tmp_path)]) == OK
+    assert seen[0] == seen[1] == seen[2]
+    assert (seen[0].data.root, seen[0].data.steps) == (str(tmp_path), 4)
+    assert main(["train", "sdn-small", "--data", str(tmp_path), "--run", str(tmp_path)]) == USAGE
+    assert "the data 'currents' is generated and reads no files: leave --data away" in capsys.readouterr().err
+
+
 def test_train_refuses_what_cannot_be(tmp_path, capsys):
     folder = tmp_path / "run"
     for options, message in (

@@ -1,7 +1,7 @@
 """`ranvier train RECIPE`: the options of a run, and every setting of the recipe by its name."""
 
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,13 +21,17 @@ from ranvier.cli.options import (
     wrote,
 )
 
-HELP = """usage: ranvier train RECIPE [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N] [--json]
-                     [--train.lr 1e-3 ...]
+HELP = """usage: ranvier train RECIPE [--data DIR] [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N]
+                     [--json] [--train.lr 1e-3 ...]
 
 Train a recipe into a run folder, test it on the held-out recordings and write its report.
 
-  ranvier recipes               lists the recipes
-  ranvier train RECIPE --help   lists every setting of one"""
+  ranvier recipes                  lists the recipes
+  ranvier train RECIPE --help      lists every setting of one
+  ranvier train RECIPE --data DIR  takes the recordings from DIR, as --data.root DIR does"""
+
+
+Root = Annotated[str | None, tyro.conf.arg(metavar="DIR")]
 
 
 def run(arguments: list[str]) -> int:
@@ -51,6 +55,7 @@ def run(arguments: list[str]) -> int:
     def train(
         recipe: kind = recipe,  # type: ignore[valid-type]
         *,
+        data: Root = None,
         run: Folder = None,
         resume: bool = False,
         seed: Number = None,
@@ -62,6 +67,7 @@ def run(arguments: list[str]) -> int:
 
         Args:
             recipe: what is trained.
+            data: the same as --data.root: the folder of the data set, or one that holds the folders of several.
             run: the folder; default: runs/ and the recipe's name.
             resume: go on where the run in the folder stopped.
             seed: the same as --train.seed.
@@ -70,6 +76,8 @@ def run(arguments: list[str]) -> int:
             json: one line of JSON for a script, and no progress.
         """
         recipe = replace(recipe, expected=listed.expected)
+        if data is not None:
+            recipe = replace(recipe, data=_from(recipe.data, data))
         if seed is not None:
             recipe = replace(recipe, train=replace(recipe.train, seed=seed))
         return train_recipe(
@@ -77,6 +85,17 @@ def run(arguments: list[str]) -> int:
         )
 
     return call(train, arguments[1:], verb=f"train {recipe.name}")
+
+
+def _from(data: Any, root: str) -> Any:
+    """Return the data part of a recipe with another root.
+
+    Raises:
+        ValueError: it reads no files.
+    """
+    if "root" not in {field.name for field in fields(data)}:
+        raise ValueError(f"the data {data.name!r} is generated and reads no files: leave --data away")
+    return replace(data, root=root)
 
 
 def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, threads: int | None, json: bool) -> int:

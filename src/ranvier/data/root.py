@@ -12,13 +12,16 @@ def data_root() -> Path:
 def find(path: str | Path | None, name: str) -> Path:
     """Return a given path, or the folder `name` below `data_root()`.
 
+    A given path may also be the folder of several data sets: then it is the folder `name` in it.
+
     Raises:
         FileNotFoundError: neither is there; the message says what to type.
     """
     if path is not None:
         if not Path(path).exists():
             raise FileNotFoundError(f"no {name} recordings at {path}: pass --data.root FOLDER-OR-ZIP")
-        return Path(path)
+        inside = Path(path, name)
+        return inside if inside.is_dir() else Path(path)
     folder = data_root() / name
     if not folder.exists():
         raise FileNotFoundError(

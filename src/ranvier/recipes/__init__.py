@@ -87,6 +87,7 @@ RECIPES = {
     "smnist-spikingssm": "ranvier.recipes.sequence:smnist",
     "psmnist-spikingssm": "ranvier.recipes.sequence:psmnist",
     "sc35-spikingssm": "ranvier.recipes.sequence:speech_commands",
+    "dvs-gesture-spikingssm": "ranvier.recipes.sequence:dvs_gesture",
 }
 """Name of each recipe and the function that returns it; the first line of its docstring says what it is."""
 

@@ -6,19 +6,13 @@ paper for learned thresholds. Batch norms see a whole batch and its padding, as 
 
 from dataclasses import replace
 
+from ranvier.recipes.classes import CIFAR, CITATIONS, GESTURES, PATHS, REVIEWS, WORDS
 from ranvier.recipes.model import SpikingSSM
 from ranvier.recipes.recipe import Expected, Recipe, Train
-from ranvier.recipes.sequences import Documents, ListOps, Pathfinder, Pixels, Speech
+from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Speech
 from ranvier.recipes.task import Classify
 
 PAPER = "Shen et al., AAAI 2025, table 2"
-CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# Folder names of Speech Commands, version 2.
-WORDS = (
-    *("backward", "bed", "bird", "cat", "dog", "down", "eight", "five", "follow", "forward", "four", "go", "happy"),
-    *("house", "learn", "left", "marvin", "nine", "no", "off", "on", "one", "right", "seven", "sheila", "six", "stop"),
-    *("three", "tree", "two", "up", "visual", "wow", "yes", "zero"),
-)
 
 
 def lra_listops() -> Recipe:
@@ -48,7 +42,7 @@ def lra_text() -> Recipe:
         model=SpikingSSM(
             vocabulary=135, classes=2, layers=6, state=4, trainable_b=True, bidirectional=True, norm="batch"
         ),
-        task=Classify(classes=("neg", "pos")),
+        task=Classify(classes=REVIEWS),
         train=Train(epochs=32, batch_size=16, lr=0.01, weight_decay=0.05, warmup_steps=5_000, schedule_steps=50_000),
         expected=Expected(value=0.8041, source=PAPER),
     )
@@ -60,7 +54,7 @@ def lra_retrieval() -> Recipe:
         name="lra-retrieval",
         data=Documents(name="aan", length=4000),
         model=SpikingSSM(vocabulary=98, classes=2, pair=True, layers=6, bidirectional=True, norm="batch"),
-        task=Classify(classes=("no citation", "citation")),
+        task=Classify(classes=CITATIONS),
         train=Train(epochs=20, batch_size=64, lr=0.01, weight_decay=0.01, warmup_steps=5_000, schedule_steps=50_000),
         expected=Expected(value=0.8877, source=PAPER),
     )
@@ -84,7 +78,7 @@ def lra_pathfinder() -> Recipe:
         name="lra-pathfinder",
         data=Pathfinder(size=32),
         model=SpikingSSM(classes=2, layers=6, bidirectional=True, norm="batch"),
-        task=Classify(classes=("apart", "joined")),
+        task=Classify(classes=PATHS),
         train=Train(
             epochs=200, batch_size=64, lr=0.004, weight_decay=0.01, warmup_steps=50_000, schedule_steps=500_000
         ),
@@ -136,6 +130,27 @@ def speech_commands() -> Recipe:
         model=SpikingSSM(classes=35, layers=6, width=128, state=16, trainable_b=True, bidirectional=True, norm="batch"),
         task=Classify(classes=WORDS),
         train=Train(epochs=40, batch_size=16, lr=0.01, weight_decay=0.01, warmup_steps=1_000, schedule_steps=200_000),
+    )
+
+
+def dvs_gesture() -> Recipe:
+    """Eleven gestures of DVS128 Gesture, one row of an image a step, 4,352 steps."""
+    return Recipe(
+        name="dvs-gesture-spikingssm",
+        data=DVSGesture(),
+        model=SpikingSSM(
+            in_channels=64,
+            classes=11,
+            layers=6,
+            width=512,
+            state=16,
+            trainable_b=True,
+            bidirectional=True,
+            norm_placed="released",
+            dropout=0.1,
+        ),
+        task=Classify(classes=GESTURES),
+        train=Train(epochs=200, batch_size=32, lr=0.005, weight_decay=0.05, warmup_steps=900, schedule_steps=180_000),
     )
 
 

@@ -9,11 +9,12 @@ from torch.utils.data import DataLoader
 
 from ranvier.data.augment import reframe
 from ranvier.data.datasets import build
-from ranvier.data.datasets.dvs_gesture import CLASSES, rows
+from ranvier.data.datasets.dvs_gesture import rows
 from ranvier.data.events import Events
 from ranvier.data.formats import EventFileError, open_events
 from ranvier.data.representations import frames
 from ranvier.recipes import DVSGesture
+from ranvier.recipes.classes import GESTURES
 from tests.data.made_aedat import aedat
 
 SENSOR = (128, 128)
@@ -59,8 +60,8 @@ def test_gestures_are_cut_into_whole_slices(released):
         (8_000_000, 9_700_000, 10),
         (9_800_000, 9_900_000, 3),
     ]
-    assert [samples.classes[part.label] for part in samples.slices[3:]] == [CLASSES[0], "other gestures", CLASSES[3]]
-    assert len(CLASSES) == len(set(CLASSES)) == 11
+    assert [samples.classes[part.label] for part in samples.slices[3:]] == [GESTURES[0], "other gestures", GESTURES[3]]
+    assert len(GESTURES) == len(set(GESTURES)) == 11
     events = open_events(released / "DvsGesture" / "user24_lab.aedat").read()
     for i, part in enumerate(samples.slices):
         assert samples.events(i).t.tolist() == events.between(part.start_us, part.stop_us).t.tolist()

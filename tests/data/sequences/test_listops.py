@@ -130,3 +130,10 @@ def test_the_original_file(data_dir):
     assert len(lines) == 10_000
     assert max(len(tokens(expression)) for expression, _ in lines[:500]) < 940
     assert all(value(tokens(expression)) == int(answer) for expression, answer in lines[:500])
+    # Of the older file, what has neither FIRST nor LAST.
+    older = read_original(data_dir / "listops" / "test_d8.tsv.gz")
+    assert 1000 < len(older) < 10_000
+    assert all(value(tokens(expression)) == int(answer) for expression, answer in older[:500])
+    test = build(ListOps(source="generated", test="d20s", root=str(data_dir)), "test")
+    assert max(len(test[i][0]) for i in range(10_000)) == 939 + 1
+    assert {test[i][1] for i in range(500)} == set(range(10))

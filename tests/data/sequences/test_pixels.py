@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from ranvier.data.datasets import build
-from ranvier.data.sequences.cifar import CLASSES, grey
 from ranvier.data.sequences.mnist import bit_reversal, read_idx
 from ranvier.recipes import Pixels
 
@@ -110,7 +109,7 @@ def test_scifar_from_batches(tmp_path, layout):
     x, label = val[2]
     assert label == labels[val.indices[2]]
     assert np.allclose(x, expected(pictures[val.indices[2]]), atol=1e-6)
-    assert (test[7][1], test.classes) == (7, CLASSES)
+    assert (test[7][1], test.classes) == (7, CIFAR)
     assert np.allclose(test[7][0], expected(pictures[57]), atol=1e-6)
 
 

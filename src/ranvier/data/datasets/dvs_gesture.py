@@ -20,21 +20,9 @@ from ranvier.data.representations import frames
 from ranvier.data.root import find
 from ranvier.data.sequences.samples import shuffled
 from ranvier.recipes import DVSGesture
+from ranvier.recipes.classes import GESTURES
 
 SENSOR = (128, 128)
-CLASSES = (
-    "hand clapping",
-    "right hand wave",
-    "left hand wave",
-    "right arm clockwise",
-    "right arm counter clockwise",
-    "left arm clockwise",
-    "left arm counter clockwise",
-    "arm roll",
-    "air drums",
-    "air guitar",
-    "other gestures",
-)
 # What counts are divided by, in the released experiment of SpikingSSM; said to be the largest of each set (unverified).
 LARGEST = {"train": 19.0, "val": 19.0, "test": 18.5}
 UNPACK = "tar -xzf DvsGesture.tar.gz -C"
@@ -66,7 +54,7 @@ class GestureSlices(Dataset[tuple[Tensor, int]]):
         augment: whether to reframe.
     """
 
-    classes = CLASSES
+    classes = GESTURES
     collate = staticmethod(collate)
 
     def __init__(self, slices: list[Slice], config: DVSGesture, *, largest: float, augment: bool = False) -> None:

@@ -13,10 +13,11 @@ from PIL import Image
 from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.data.sequences.files import read_npz
 from ranvier.data.sequences.samples import SequenceDataset, tenth_held_out
 from ranvier.recipes import Pixels
+from ranvier.recipes.classes import CIFAR
 
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 # Of the grey values, as in the released experiments of S4.
 MEAN, DEVIATION = 122.6, 61.0
 BATCHES = {"train": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
@@ -63,7 +64,7 @@ def scifar(config: Pixels, split: Split, progress: Progress | None = None) -> Se
     """
     pictures, labels = read_cifar(find(config.root, "cifar10"), test=split == "test")
     indices = tenth_held_out(split, training=len(labels), tests=len(labels), count=config.count)
-    return SequenceDataset(partial(_sequence, pictures, labels), indices, CLASSES)
+    return SequenceDataset(partial(_sequence, pictures, labels), indices, CIFAR)
 
 
 def grey(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,9 +86,8 @@ def read_cifar(root: Path, *, test: bool) -> tuple[Batches | Jpegs, NDArray[np.i
     """
     part = "test" if test else "train"
     if (jpegs := root / f"cifar10_{part}.npz").exists():
-        with np.load(jpegs, allow_pickle=False) as stored:
-            pictures = Jpegs(stored["header"].tobytes(), stored["payload"].tobytes(), stored["offsets"])
-            return pictures, stored["labels"].astype(np.int64)
+        header, payload, offsets, labels = read_npz(jpegs, "header", "payload", "offsets", "labels")
+        return Jpegs(header.tobytes(), payload.tobytes(), offsets), labels.astype(np.int64)
     for folder, read, end in (("cifar-10-batches-py", _pickled, ""), ("cifar-10-batches-bin", _binary, ".bin")):
         if (root / folder).is_dir():
             batches = [read(root / folder / f"{name}{end}") for name in BATCHES[part]]

@@ -1,5 +1,6 @@
 """Pathfinder pictures: dashed lines that do not touch, and two dots on ends of them."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 # All lengths are in 32nds of the picture's width: they are pixels at size 32.
 WIDTH = 32.0
-DASH, GAP = 1.2, 0.8
+# A gap is darkest in the middle: both its ends are round, half a width into it.
+DASH, GAP = 0.8, 1.2
 HALF_WIDTH, RADIUS = 0.4, 1.2
 # What stays dark between two lines, or a line and a dot.
 CLEARANCE = 1.4
@@ -19,8 +21,17 @@ DISTRACTORS = 8
 TURN = 0.45
 # Directions that are tried for a dash, and places for a line.
 TRIES = 8
-# Dashes between two of one line that may come near each other.
+# So many dashes before it may be near a dash of the same line.
 NEAR = 2
+# Where nothing may come any more is kept on a grid, so many cells to a 32nd.
+CELLS = 8
+# Cells around a point that are taken: a long line may get a dot at either end, so all keep the distance of a dot; one
+# more, because points are rounded to cells.
+REACH = math.ceil(CELLS * (CLEARANCE + RADIUS + HALF_WIDTH)) + 1
+_DISC = np.hypot(*np.ogrid[-REACH : REACH + 1, -REACH : REACH + 1]) <= REACH
+
+Dash = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""Begin, middle and end of a dash, each (x, y)."""
 
 
 class Drawing(NamedTuple):
@@ -43,16 +54,8 @@ def random_drawing(generator: np.random.Generator) -> Drawing:
     dependencies with horizontal gated recurrent units", NeurIPS 2018; 14 dashes: Y. Tay et al., "Long Range Arena",
     ICLR 2021. Sizes, turns and the number of distractors are ours.
     """
-    while True:
-        lines: list[NDArray[np.float64]] = []
-        for dashes in (LONG, LONG, *[SHORT] * DISTRACTORS):
-            line = _find_line(lines, dashes, generator)
-            if line is not None:
-                lines.append(line)
-            elif dashes == LONG:
-                break
-        else:
-            break
+    while len(lines := _random_lines(generator)) < 2:
+        pass
     joined = bool(generator.random() < 0.5)
     ends = [(line[0, 0], line[-1, 1]) for line in lines[:2]]
     dots = ends[int(generator.random() * 2)] if joined else [pair[int(generator.random() * 2)] for pair in ends]
@@ -62,61 +65,81 @@ def random_drawing(generator: np.random.Generator) -> Drawing:
 def draw(drawing: Drawing, size: int) -> NDArray[np.uint8]:
     """Return a picture `[size, size]`, white on black with soft edges."""
     scale = size / WIDTH
-    y, x = np.mgrid[:size, :size] + 0.5
     picture = np.zeros((size, size))
     for begin, end in scale * np.concatenate(drawing.lines):
-        _paint(picture, begin, end, HALF_WIDTH * scale, x, y)
+        _paint(picture, begin, end, HALF_WIDTH * scale)
     for centre in scale * drawing.dots:
-        _paint(picture, centre, centre, RADIUS * scale, x, y)
+        _paint(picture, centre, centre, RADIUS * scale)
     return np.rint(255 * picture).astype(np.uint8)
 
 
-def _find_line(lines: list[NDArray], dashes: int, generator: np.random.Generator) -> NDArray[np.float64] | None:
-    others = _points(np.concatenate(lines)) if lines else np.empty((0, 2))
-    for _ in range(TRIES):
-        line = _grow_line(others, dashes, generator)
-        if line is not None:
-            return line
-    return None
-
-
-def _grow_line(others: NDArray, dashes: int, generator: np.random.Generator) -> NDArray[np.float64] | None:
-    place = RADIUS + (WIDTH - 2 * RADIUS) * generator.random(2)
-    angle = 2 * np.pi * generator.random()
-    line = np.empty((0, 2, 2))
-    for _ in range(dashes):
-        taken = np.concatenate([others, _points(line[:-NEAR])])
+def _random_lines(generator: np.random.Generator) -> list[NDArray[np.float64]]:
+    """Return the two long lines and all short ones that found a place; fewer than two if a long one found none."""
+    lines: list[NDArray[np.float64]] = []
+    cells = int(WIDTH * CELLS) + 2 * REACH
+    taken = np.zeros((cells, cells), bool)
+    for dashes in (LONG, LONG, *[SHORT] * DISTRACTORS):
         for _ in range(TRIES):
-            turned = angle + TURN * (2 * generator.random() - 1) if len(line) else angle
-            way = np.array([np.cos(turned), np.sin(turned)])
-            dash = np.stack([place, place + DASH * way])
-            if _free(dash, taken):
+            after = taken.copy()
+            line = _grow_line(after, dashes, generator)
+            if line:
+                taken = after
+                lines.append(np.array(line)[:, ::2])
                 break
         else:
-            return None
-        line, angle = np.concatenate([line, dash[None]]), turned
-        place = dash[1] + GAP * way
+            if dashes == LONG:
+                break
+    return lines
+
+
+def _grow_line(taken: NDArray[np.bool_], dashes: int, generator: np.random.Generator) -> list[Dash]:
+    """Return a line, around which cells are now taken; an empty one if it met another line or the edge."""
+    x, y = (RADIUS + (WIDTH - 2 * RADIUS) * generator.random() for _ in range(2))
+    # The first dash may point anywhere.
+    angle, turn = 0.0, math.pi
+    line: list[Dash] = []
+    for _ in range(dashes):
+        for _ in range(TRIES):
+            turned = angle + turn * (2 * generator.random() - 1)
+            across, down = math.cos(turned), math.sin(turned)
+            dash = ((x, y), (x + DASH / 2 * across, y + DASH / 2 * down), (x + DASH * across, y + DASH * down))
+            if all(_free(point, taken) for point in dash):
+                break
+        else:
+            return []
+        line.append(dash)
+        if len(line) > NEAR:
+            _take(line[-1 - NEAR], taken)
+        angle, turn = turned, TURN
+        x, y = x + (DASH + GAP) * across, y + (DASH + GAP) * down
+    for dash in line[-NEAR:]:
+        _take(dash, taken)
     return line
 
 
-def _free(dash: NDArray, taken: NDArray) -> bool:
-    if dash.min() < RADIUS or dash.max() > WIDTH - RADIUS:
-        return False
-    apart = _points(dash[None])[:, None] - taken
-    # A long line may get a dot at either end: all keep the distance of a dot everywhere.
-    return not bool(((apart * apart).sum(-1) < (CLEARANCE + RADIUS + HALF_WIDTH) ** 2).any())
+def _free(point: tuple[float, float], taken: NDArray[np.bool_]) -> bool:
+    x, y = point
+    inside = RADIUS <= x <= WIDTH - RADIUS and RADIUS <= y <= WIDTH - RADIUS
+    return inside and not taken[int(CELLS * y) + REACH, int(CELLS * x) + REACH]
 
 
-def _points(dashes: NDArray) -> NDArray[np.float64]:
-    """Return begin, middle and end of each dash `[n, 2, 2]`, as `[3 n, 2]`."""
-    begin, end = dashes[:, 0], dashes[:, 1]
-    return np.concatenate([begin, (begin + end) / 2, end])
+def _take(dash: Dash, taken: NDArray[np.bool_]) -> None:
+    """Mark, in place, what is too near to a dash; the grid has a margin of `REACH` cells."""
+    for x, y in dash:
+        row, column = int(CELLS * y), int(CELLS * x)
+        taken[row : row + 2 * REACH + 1, column : column + 2 * REACH + 1] |= _DISC
 
 
-def _paint(picture: NDArray, begin: NDArray, end: NDArray, radius: float, x: NDArray, y: NDArray) -> None:
+def _paint(picture: NDArray, begin: NDArray, end: NDArray, radius: float) -> None:
     """Brighten, in place, what lies within `radius` of the line from `begin` to `end`."""
+    low = np.maximum(np.minimum(begin, end) - radius - 1, 0).astype(int)
+    high = (np.maximum(begin, end) + radius + 2).astype(int)
+    part = picture[low[1] : high[1], low[0] : high[0]]
+    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    x, y = x + (low[0] + 0.5 - begin[0]), y + (low[1] + 0.5 - begin[1])
     way = end - begin
+    # A dot is a line of no length.
     square = max(float(way @ way), 1e-12)
-    along = np.clip(((x - begin[0]) * way[0] + (y - begin[1]) * way[1]) / square, 0, 1)
-    distance = np.hypot(x - begin[0] - along * way[0], y - begin[1] - along * way[1])
-    np.maximum(picture, np.clip(radius + 0.5 - distance, 0, 1), out=picture)
+    along = np.clip((x * way[0] + y * way[1]) / square, 0, 1)
+    distance = np.hypot(x - along * way[0], y - along * way[1])
+    np.maximum(part, np.clip(radius + 0.5 - distance, 0, 1), out=part)

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.data.sequences.files import read_text
 from ranvier.data.sequences.samples import SequenceDataset
 from ranvier.data.sequences.vocabulary import END, PAD, UNKNOWN, Vocabulary
 from ranvier.recipes import Documents
+from ranvier.recipes.classes import REVIEWS
 
-CLASSES = ("neg", "pos")
 # A rarer character of the training texts is unknown.
 LEAST = 15
 
@@ -22,25 +23,26 @@ def imdb(config: Documents, split: Split, progress: Progress | None = None) -> S
     """Return one split of the film reviews: x `[T]` are characters, the label says whether the review praises.
 
     The first `length - 1` characters are kept and an end mark is added; characters that occur fewer than 15 times in
-    the training texts become `<unk>`. 25,000 reviews each to train and to test; `val` is the test set, by the custom of
-    Long Range Arena. Files: `aclImdb/train/pos/*.txt` and the like.
+    the training texts, so cut, become `<unk>`. 25,000 reviews each to train and to test; `val` is the test set, by the
+    custom of Long Range Arena. Files: `aclImdb/train/pos/*.txt` and the like.
 
     Raises:
         FileNotFoundError: a folder is not there, or holds no text.
-        ValueError: an empty text.
+        ValueError: an empty text, or one that is not in UTF-8.
 
-    Source: A. Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011.
+    Source: A. Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; vocabulary as in the released
+    experiments of S4.
     """
-    root = find(config.root, "imdb")
-    reviews = read_reviews(root / "aclImdb" / "train")
+    root, kept = find(config.root, "imdb") / "aclImdb", config.length - 1
+    reviews = read_reviews(root / "train")
     counts = Counter[str]()
     for text, _ in reviews:
-        counts.update(text)
+        counts.update(text[:kept])
     vocabulary = Vocabulary.of(counts, first=(PAD, UNKNOWN, END), least=LEAST)
     if split != "train":
-        reviews = read_reviews(root / "aclImdb" / "test")
-    read = partial(_sequence, reviews, vocabulary, config.length)
-    return SequenceDataset(read, range(len(reviews)), CLASSES, vocabulary=vocabulary)
+        reviews = read_reviews(root / "test")
+    read = partial(_sequence, reviews, vocabulary, kept)
+    return SequenceDataset(read, range(len(reviews)), REVIEWS, vocabulary=vocabulary)
 
 
 def read_reviews(folder: Path) -> list[tuple[str, int]]:
@@ -48,10 +50,10 @@ def read_reviews(folder: Path) -> list[tuple[str, int]]:
 
     Raises:
         FileNotFoundError: a folder is not there, or holds no text.
-        ValueError: an empty text.
+        ValueError: an empty text, or one that is not in UTF-8.
     """
     reviews = []
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(REVIEWS):
         paths = sorted((folder / name).glob("*.txt"))
         if not paths:
             raise FileNotFoundError(
@@ -59,13 +61,13 @@ def read_reviews(folder: Path) -> list[tuple[str, int]]:
                 "--data.root FOLDER"
             )
         for path in paths:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
             if not text:
                 raise ValueError(f"{path} is empty: unpack aclImdb_v1.tar.gz again")
             reviews.append((text, label))
     return reviews
 
 
-def _sequence(reviews: list[tuple[str, int]], vocabulary: Vocabulary, length: int, i: int) -> tuple[NDArray, int]:
+def _sequence(reviews: list[tuple[str, int]], vocabulary: Vocabulary, kept: int, i: int) -> tuple[NDArray, int]:
     text, label = reviews[i]
-    return vocabulary.encode([*text[: length - 1], END]), label
+    return vocabulary.encode([*text[:kept], END]), label

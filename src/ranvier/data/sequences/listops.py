@@ -1,6 +1,5 @@
 """ListOps: the value of nested operations on digits, from files or made by the same rules."""
 
-import gzip
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
 from ranvier.data.sequences.expressions import CLOSE, VOCABULARY, Rules, random_expression
+from ranvier.data.sequences.files import read_text
 from ranvier.data.sequences.samples import SequenceDataset
 from ranvier.data.sequences.vocabulary import END, UNKNOWN
 from ranvier.recipes import ListOps
@@ -72,8 +72,7 @@ def read_lra(path: Path) -> list[tuple[str, str]]:
             f"no {path.absolute()}: put listops-1000/{path.name} of lra_release.gz there, or pass --data.root FOLDER, "
             "or --data.source generated"
         )
-    with path.open(encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file][1:]
+    rows = [line.split("\t") for line in read_text(path).splitlines()][1:]
     return _checked(path, rows, first=2)
 
 
@@ -84,12 +83,11 @@ def read_original(path: Path) -> list[tuple[str, str]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a line of another form, or an empty file.
+        ValueError: a line of another form, or an empty or damaged file.
     """
     if not path.exists():
         raise FileNotFoundError(f"no {path.absolute()}: pass --data.root FOLDER, or --data.test own")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t")[::-1] for line in file]
+    rows = [line.split("\t")[::-1] for line in read_text(path).splitlines()]
     return [row for row in _checked(path, rows, first=1) if not any(operator in row[0] for operator in OLDER)]
 
 

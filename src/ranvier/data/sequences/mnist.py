@@ -1,6 +1,5 @@
 """sMNIST and psMNIST: handwritten digits, one pixel a step."""
 
-import gzip
 import math
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.data.sequences.files import read_bytes, read_npz
 from ranvier.data.sequences.samples import SequenceDataset, tenth_held_out
 from ranvier.recipes import Pixels
 
@@ -58,12 +58,11 @@ def read_mnist(root: Path, *, test: bool) -> tuple[NDArray[np.uint8], NDArray[np
 
     Raises:
         FileNotFoundError: neither is there.
-        ValueError: a damaged file, or labels and images that differ in number.
+        ValueError: a damaged file, labels and images that differ in number, or a label above 9.
     """
     published, name = PARTS["test" if test else "train"]
     if (root / "mnist.npz").exists():
-        with np.load(root / "mnist.npz", allow_pickle=False) as arrays:
-            images, labels = arrays[f"x_{name}"], arrays[f"y_{name}"]
+        images, labels = read_npz(root / "mnist.npz", f"x_{name}", f"y_{name}")
     else:
         images = read_idx(_published(root, f"{published}-images-idx3-ubyte"))
         labels = read_idx(_published(root, f"{published}-labels-idx1-ubyte"))
@@ -72,6 +71,8 @@ def read_mnist(root: Path, *, test: bool) -> tuple[NDArray[np.uint8], NDArray[np
             f"expected images [N, 28, 28] and as many labels in {root.absolute()}, got {list(images.shape)} and "
             f"{list(labels.shape)}: download MNIST again"
         )
+    if labels.max() > 9:
+        raise ValueError(f"expected labels 0 to 9 in {root.absolute()}, got {labels.max()}: download MNIST again")
     return images, labels
 
 
@@ -91,11 +92,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     Raises:
         ValueError: another format, or a file that is cut short.
     """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            raw = file.read()
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise ValueError(f"{path} is not a readable gzip file ({error}): download it again") from None
+    raw = read_bytes(path)
     if raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
         raise ValueError(f"{path} is no idx file of bytes: expected it to begin with 0, 0, 8, got {list(raw[:3])}")
     shape = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3])]

@@ -11,10 +11,11 @@ from ranvier.data.datasets.pictures import read_picture
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
 from ranvier.data.sequences.dashes import draw, random_drawing
+from ranvier.data.sequences.files import read_text
 from ranvier.data.sequences.samples import SequenceDataset, shuffled
 from ranvier.recipes import Pathfinder
+from ranvier.recipes.classes import PATHS
 
-CLASSES = ("apart", "joined")
 HELD_OUT = 20_000
 # Of the pictures of Long Range Arena, those with lines of 14 dashes.
 SUBSET = "curv_contour_length_14"
@@ -23,9 +24,10 @@ SUBSET = "curv_contour_length_14"
 def pathfinder(config: Pathfinder, split: Split, progress: Progress | None = None) -> SequenceDataset:
     """Return one split of Pathfinder: x `[size * size, 1]`, grey values from 0 to 1, row by row.
 
-    Files: `pathfinder32/curv_contour_length_14/metadata/*.npy`, text whose lines begin with folder, name, number and
-    label of a picture, and the pictures; of them, shuffled, 80 % are `train` and 10 % each `val` and `test`. Generated:
-    `count` pictures to train on and 20,000 each for validation and test, drawn by
+    Released experiments of S4 centre them, `2 x - 1`; SpikingSSM does not, and neither do we. Files:
+    `pathfinder32/curv_contour_length_14/metadata/0.npy`, 1.npy and so on, text whose lines begin with folder, name,
+    number and label of a picture, and the pictures; of them, shuffled, 80 % are `train` and 10 % each `val` and `test`.
+    Generated: `count` pictures to train on and 20,000 each for validation and test, drawn by
     `ranvier.data.sequences.dashes.random_drawing`; picture i of a split depends on (seed, split, i) alone.
 
     Raises:
@@ -37,13 +39,13 @@ def pathfinder(config: Pathfinder, split: Split, progress: Progress | None = Non
     if config.source == "generated":
         number = ("train", "val", "test").index(split)
         count = config.count if split == "train" else HELD_OUT
-        return SequenceDataset(partial(_made, config.size, (config.seed, number)), range(count), CLASSES)
+        return SequenceDataset(partial(_made, config.size, (config.seed, number)), range(count), PATHS)
     folder = find(config.root, "pathfinder") / f"pathfinder{config.size}" / SUBSET
     pictures = read_metadata(folder)
     order, tenth = shuffled(len(pictures)), len(pictures) // 10
     cut = len(order) - 2 * tenth
     indices = {"train": order[:cut], "val": order[cut : cut + tenth], "test": order[cut + tenth :]}[split]
-    return SequenceDataset(partial(_stored, pictures, config.size), indices, CLASSES)
+    return SequenceDataset(partial(_stored, pictures, config.size), indices, PATHS)
 
 
 def read_metadata(folder: Path) -> list[tuple[Path, int]]:
@@ -54,8 +56,9 @@ def read_metadata(folder: Path) -> list[tuple[Path, int]]:
         ValueError: a line of another form.
     """
     found = []
+    # 2.npy comes before 10.npy.
     for path in sorted((folder / "metadata").glob("*.npy"), key=lambda path: (len(path.stem), path.stem)):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(read_text(path).splitlines(), start=1):
             columns = line.split()
             if len(columns) < 4 or columns[3] not in ("0", "1"):
                 raise ValueError(
@@ -72,9 +75,10 @@ def read_metadata(folder: Path) -> list[tuple[Path, int]]:
 
 def _stored(pictures: list[tuple[Path, int]], size: int, i: int) -> tuple[NDArray, int]:
     path, label = pictures[i]
-    picture = read_picture(path)
-    if picture.size != (size, size) or picture.mode != "L":
-        raise ValueError(f"{path} has {picture.size} pixels in mode {picture.mode}, expected {size}x{size} in mode L")
+    picture = read_picture(path).convert("L")
+    if picture.size != (size, size):
+        width, height = picture.size
+        raise ValueError(f"{path} has {width}x{height} pixels, expected {size}x{size}: unpack lra_release.gz again")
     return _sequence(np.asarray(picture)), label
 
 

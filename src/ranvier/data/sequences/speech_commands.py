@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ranvier.data.datasets.frames import Split
 from ranvier.data.generate import Progress
 from ranvier.data.root import find
+from ranvier.data.sequences.files import read_text
 from ranvier.data.sequences.samples import SequenceDataset
 from ranvier.data.sequences.waves import read_wave
 from ranvier.recipes import Speech
@@ -59,7 +60,7 @@ def speech_commands(config: Speech, split: Split, progress: Progress | None = No
 def _listed(path: Path) -> list[str]:
     if not path.exists():
         raise FileNotFoundError(f"no {path.absolute()}: it is in speech_commands_v0.02.tar.gz beside the folders")
-    return path.read_text().split()
+    return read_text(path).split()
 
 
 def _sequence(root: Path, names: list[str], labels: list[int], length: int, i: int) -> tuple[NDArray, int]:

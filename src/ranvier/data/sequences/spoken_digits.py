@@ -2,6 +2,7 @@
 
 import re
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +69,7 @@ def read_takes(root: Path) -> list[Take]:
                 found = [
                     Take(*said, f"{zips[0]}/{name}", archive.read(name)) for name, said in _said(archive.namelist())
                 ]
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{zips[0]} is not a readable zip file ({error}): download it again") from None
     else:
         names = [path.relative_to(root).as_posix() for path in root.rglob("*.wav")]

@@ -103,7 +103,7 @@ def wikitext(config: Text, split: Split, progress: Progress | None = None) -> Se
 
     Raises:
         FileNotFoundError: no such files.
-        ValueError: an empty file, or more rows than words.
+        ValueError: an empty file, one that is not in UTF-8, or more rows than words.
 
     Source: S. Merity, C. Xiong, J. Bradbury, R. Socher, "Pointer Sentinel Mixture Models", ICLR 2017; rows as in the
     released experiments of S4.
@@ -128,7 +128,7 @@ def read_words(root: Path, split: Split) -> Iterator[str]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: an empty file.
+        ValueError: an empty file, or one that is not in UTF-8.
     """
     path = root / PUBLISHED[split]
     alone = not path.exists() and (root / VALID).exists()
@@ -140,10 +140,13 @@ def read_words(root: Path, split: Split) -> Iterator[str]:
         )
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: download it again")
-    with path.open(encoding="utf-8") as file:
-        for line in _lines(file.readlines(), split) if alone else file:
-            yield from line.split()
-            yield END
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in _lines(file.readlines(), split) if alone else file:
+                yield from line.split()
+                yield END
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error}): download it again") from None
 
 
 def _lines(lines: list[str], split: Split) -> list[str]:
