@@ -22,8 +22,8 @@ def energy(picojoule: float) -> str:
 def seconds(number: float) -> str:
     """Return a time given in seconds.
 
-    >>> seconds(0.00123), seconds(72.4)
-    ('1.23 ms', '72.4 s')
+    >>> seconds(0.00123), seconds(72.4), seconds(1302)
+    ('1.23 ms', '72.4 s', '1,302 s')
     """
     return _scaled(number * 1e6, ((1e6, " s"), (1e3, " ms")), " µs")
 
@@ -38,7 +38,7 @@ def memory(number: float) -> str:
 
 
 def _scaled(number: float, sizes: tuple[tuple[float, str], ...], plain: str) -> str:
-    for size, unit in sizes:
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:.3g}{plain}"
+    size, unit = next(((size, unit) for size, unit in sizes if number >= size), (1, plain))
+    value = number / size
+    # Three digits of a thousand or more would come out as 1e+03.
+    return f"{value:,.0f}{unit}" if value >= 999.5 else f"{value:.3g}{unit}"

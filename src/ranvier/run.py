@@ -87,6 +87,7 @@ class Run:
 
         Raises:
             FileNotFoundError: no weights have been written yet.
+            ValueError: they do not fit the network.
         """
         import torch
         from safetensors.torch import load_file
@@ -96,7 +97,12 @@ class Run:
         if not (self.path / WEIGHTS).exists():
             raise FileNotFoundError(f"{self.path} has no {WEIGHTS}: the run is not finished, continue it with --resume")
         net = models.build(self.config.model)
-        net.load_state_dict(load_file(self.path / WEIGHTS))
+        try:
+            net.load_state_dict(load_file(self.path / WEIGHTS))
+        except RuntimeError as error:
+            raise ValueError(
+                f"{self.path / WEIGHTS} does not fit the network of {CONFIG}: written by another version of ranvier"
+            ) from error
         return net.eval() if folded is None else layers.folded(net, dtype=getattr(torch, folded))
 
 

@@ -33,7 +33,9 @@ def test_one_table_and_no_training_twice(small: None, tmp_path: Path, capsys: py
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")} == before
     said = capsys.readouterr().out
     assert "claim: wide is better" in said
-    assert "accuracy" in said
+    assert "| variant " in said
+    assert "accuracy, % ↑" in said
+    assert "time |" in said
     scores = [json.loads((tmp_path / f"wide-{k}" / "result.json").read_text())["accuracy"] for k in (0, 1)]
     assert found["variants"][0]["mean"] == pytest.approx(sum(scores) / 2)
     assert result["accuracy"] == scores[1]

@@ -16,6 +16,7 @@ VERBS = {
     "demo": "train, test, stream and count a small network, offline, in minutes: classify, detect or segment",
     "train": "train a recipe into a run folder; --resume goes on after an interruption",
     "ablate": "train the variants of one comparison, such as stem or fusion, and print the table",
+    "table": "the table of a paper from finished runs: mean ± sd over seeds, firing rates, energy",
     "test": "measure the weights of a run on the held-out recordings",
     "recipes": "list what can be trained, and the number to expect",
     "data": "which files of Long Range Arena are there, what is missing and where it belongs",

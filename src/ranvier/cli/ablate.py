@@ -1,9 +1,8 @@
 """`ranvier ablate NAME`."""
 
-import statistics
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.table import Table
@@ -20,10 +19,11 @@ from ranvier.cli.options import (
     use_threads,
     wrote,
 )
-from ranvier.quantity import count, seconds
+from ranvier.quantity import seconds
 
 if TYPE_CHECKING:
-    from ranvier.recipes import Recipe, Task
+    from ranvier.recipes import Recipe
+    from ranvier.report.compare import Row
     from ranvier.run import Run
 
 # Where the neurons of a stem are called so: SpikeFPN's, SpikingEDN's (behind those of its frames).
@@ -56,6 +56,8 @@ def ablate(
         json: one line of JSON for a script, and no progress.
     """
     from ranvier.recipes.ablations import ABLATIONS
+    from ranvier.report.compare import Row, subjects
+    from ranvier.report.table import markdown, table
     from ranvier.tasks.train import train
 
     if name not in ABLATIONS:
@@ -72,13 +74,15 @@ def ablate(
                 console().print(f"[bold]{variant}[/], seed {seed}: {place}")
             one_run = train(one, place, resume=True, device=check_device(device), progress=not json)
             finished.setdefault(variant, []).append(one_run)
-    rows = [_row(variant, runs) for variant, runs in finished.items()]
+    rows = [Row(tuple(runs), {"variant": variant}) for variant, runs in finished.items()]
+    with console().status("counting"):
+        found = [row.as_dict() | {"variant": row.settings["variant"], "stem_firing_rate": _stem(row)} for row in rows]
+        shown = [markdown(table(same, more=_more(same))) for same in subjects(rows)]
     if json:
-        print_json({"ablation": name, "claim": ablation.claim, "variants": rows})
+        print_json({"ablation": name, "claim": ablation.claim, "variants": found})
         return 0
-    out = console()
-    out.print(f"\nclaim: {ablation.claim}")
-    out.print(_table(rows, next(iter(ablation.variants.values())).task))
+    print(f"\nclaim: {ablation.claim}\n")
+    print(*shown, sep="\n")
     wrote(folder)
     return 0
 
@@ -104,38 +108,19 @@ def _slug(variant: str) -> str:
     return "-".join("".join(c if c.isalnum() or c in "+-" else " " for c in variant.lower()).split())
 
 
-def _row(variant: str, runs: "list[Run]") -> dict[str, Any]:
-    """What one variant reached: the mean over its runs, and the spread."""
-    results, task = [run.result for run in runs], runs[0].config.task
-    scores = [result[task.metric] for result in results]
-    rates = [rate for result in results for rate in result["firing_rate"].values()]
-    stems = [rate for name, rate in results[0]["firing_rate"].items() if name.startswith(STEMS)]
+def _more(rows: "list[Row]") -> dict[str, list[str]]:
+    from ranvier.report.table import percent
+
     return {
-        "variant": variant,
-        "score": task.metric_name,
-        "mean": statistics.mean(scores),
-        "spread": max(scores) - min(scores),
-        "runs": len(runs),
-        "firing_rate": statistics.mean(rates) if rates else None,
-        "stem_firing_rate": stems[-1] if stems else None,
-        "parameters": sum(p.numel() for p in runs[0].net().parameters()),
-        "seconds": statistics.mean(result["seconds"] for result in results),
+        "stem fires, %": [percent(_stem(row)) for row in rows],
+        "time": [seconds(row.seconds) for row in rows],
     }
 
 
-def _table(rows: list[dict[str, Any]], task: "Task") -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for i, head in enumerate(
-        ("variant", rows[0]["score"], "spread", "layers fire", "stem fires", "parameters", "time")
-    ):
-        table.add_column(head, justify="left" if i == 0 else "right")
-    for row in rows:
-        spread = f"± {task.shown(row['spread'] / 2)}" if row["runs"] > 1 else ""
-        rates = (row["firing_rate"], row["stem_firing_rate"])
-        fires = ("no spikes" if rate is None else f"{100 * rate:.1f} %" for rate in rates)
-        numbers = (count(row["parameters"]), seconds(row["seconds"]))
-        table.add_row(row["variant"], task.shown(row["mean"]), spread, *fires, *numbers)
-    return table
+def _stem(row: "Row") -> float | None:
+    """Return how often the neurons of the stem fire, in the first run."""
+    rates = [rate for name, rate in row.results[0]["firing_rate"].items() if name.startswith(STEMS)]
+    return rates[-1] if rates else None
 
 
 def run(arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 MARK = ".ranvier-demo"
 # Held-out recordings among which the one to show is chosen.
 LOOKED_AT = 64
+# Held-out expressions among which the one of about so many tokens is read.
+SENTENCES, TOKENS = 200, 18
 # Held-out scenes that are shown one after the other.
 SCENES = 6
 
@@ -36,22 +39,27 @@ DEMOS = {
     "classify": Demo("digits-conv", Path("runs/demo"), "handwritten digits, moved before a simulated event camera"),
     "detect": Demo("digits-spikefpn", Path("runs/demo-detect"), "find and read handwritten digits: a box around each"),
     "segment": Demo("digits-spikingedn", Path("runs/demo-segment"), "read handwritten digits: a class for each pixel"),
+    "sequence": Demo("listops-tiny", Path("runs/demo-sequence"), "nested operations on digits, read token by token"),
 }
 """By what is shown."""
 
 What = tyro.conf.Positional[
-    Annotated[Literal["classify", "detect", "segment"], tyro.conf.arg(metavar="[classify|detect|segment]")]
+    Annotated[
+        Literal["classify", "detect", "segment", "sequence"],
+        tyro.conf.arg(metavar="[classify|detect|segment|sequence]"),
+    ]
 ]
 
 
 def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None) -> int:
-    """Train, test, stream and count a small spiking network on handwritten digits before a simulated event camera.
+    """Train, test, stream and count a small spiking network on data that the package makes.
 
     Nothing is downloaded. An earlier demo in the folder is replaced.
 
     Args:
-        what: read the one digit of a recording, or several of them: a box around each, or the digit of each pixel.
-        run: the folder; default: runs/demo, runs/demo-detect or runs/demo-segment.
+        what: handwritten digits before a simulated event camera: the one of a recording, or several of them, by a box
+            around each or the digit of each pixel; or a long sequence, the value of an expression of digits.
+        run: the folder; default: runs/demo, runs/demo-detect, runs/demo-segment or runs/demo-sequence.
         threads: torch threads.
     """
     from ranvier import recipes
@@ -73,10 +81,16 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
             (folder / MARK).touch()
     if code:
         return code
-    recording, content = _write_recording(open_run(folder))
-    picture = None if what == "classify" else folder / STREAM
-    out.print(f"\n[bold]2  stream[/]  {content}, step by step, with carried memory")
-    stream.stream(folder, str(recording), picture=picture)
+    picture, again = None, None
+    if what == "sequence":
+        out.print("\n[bold]2  stream[/]  a held-out expression, token by token, with carried memory")
+        _read_aloud(open_run(folder))
+    else:
+        recording, content = _write_recording(open_run(folder))
+        picture = None if what == "classify" else folder / STREAM
+        out.print(f"\n[bold]2  stream[/]  {content}, step by step, with carried memory")
+        stream.stream(folder, str(recording), picture=picture)
+        again = f"ranvier stream {folder} {recording}"
     out.print("\n[bold]3  audit[/]  what it costs")
     audit.audit(folder)
     if picture is not None:
@@ -85,7 +99,8 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
     out.print(f"\ndone in {seconds(time.monotonic() - start)}\n")
     out.print(f"look at    [bold]{folder / 'report.html'}[/]")
     out.print("type next  [bold]ranvier recipes[/]                      what else can be trained")
-    out.print(f"           [bold]ranvier stream {folder} {recording}[/]")
+    if again:
+        out.print(f"           [bold]{again}[/]")
     out.print(f"           [bold]ranvier train {shown.recipe} --train.lr 1e-3[/]   the same with another setting")
     return 0
 
@@ -115,6 +130,35 @@ def _write_recording(run: "Run") -> tuple[Path, str]:
     path = run.path / "recording.npz"
     write_npz(path, events)
     return path, content
+
+
+def _read_aloud(run: "Run") -> None:
+    """Show the answer to an expression after each of its tokens, and how long a token took."""
+    import torch
+
+    from ranvier import Carry
+    from ranvier.cli.show import bar
+    from ranvier.data import datasets
+    from ranvier.data.sequences.samples import SequenceDataset
+    from ranvier.layers import event_driven
+
+    dataset = datasets.build(run.config.data, "test")
+    assert isinstance(dataset, SequenceDataset)
+    assert dataset.vocabulary is not None
+    chosen = min(range(SENTENCES), key=lambda i: abs(len(dataset[i][0]) - TOKENS))
+    (x, value), net, carry = dataset[chosen], event_driven(run.net()), Carry()
+    out, logits, taken = console(), [], []
+    for token in x:
+        begin = time.perf_counter()
+        with torch.inference_mode():
+            logits.append(net(token.view(1, 1), carry)[0, 0])
+        taken.append(1e3 * (time.perf_counter() - begin))
+        chance = torch.stack(logits).mean(0).softmax(-1)
+        guess = int(chance.argmax())
+        out.print(
+            f"   {dataset.vocabulary.words[int(token)]:<6} {guess}  {bar(float(chance[guess]))} {chance[guess]:.0%}"
+        )
+    out.print(f"   it is {value}; a token took {median(taken):.2f} ms (median of {len(taken)})")
 
 
 def _one_digit(run: "Run", dataset: "RecordedSamples") -> tuple["Events", str]:

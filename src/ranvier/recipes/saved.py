@@ -1,6 +1,7 @@
 """Recipes as plain JSON values: what `config.json` holds, and back."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -43,17 +44,27 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], *, where: str = "") -> list[str]:
+def leaves(values: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """Return the values of a plain recipe that are no parts themselves, by their dotted names.
+
+    >>> leaves({"name": "mine", "train": {"lr": 0.1, "seed": 0}})
+    {'name': 'mine', 'train.lr': 0.1, 'train.seed': 0}
+    """
+    found = {}
+    for name, value in values.items():
+        found |= leaves(value, where=f"{where}{name}.") if isinstance(value, Mapping) else {f"{where}{name}": value}
+    return found
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Return one line for each leaf in which two plain recipes differ.
 
     >>> differences({"train": {"lr": 0.1, "seed": 0}}, {"train": {"lr": 0.2, "seed": 0}})
     ['train.lr: 0.1 -> 0.2']
     """
-    found = []
-    for name in old | new:
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, where=f"{where}{name}.")
-        elif before != after:
-            found.append(f"{where}{name}: {before!r} -> {after!r}")
-    return found
+    before, after = leaves(old), leaves(new)
+    return [
+        f"{name}: {before.get(name)!r} -> {after.get(name)!r}"
+        for name in before | after
+        if before.get(name) != after.get(name)
+    ]

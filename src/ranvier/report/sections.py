@@ -8,7 +8,7 @@ from ranvier import plot
 from ranvier.audit import Audit, table
 from ranvier.quantity import energy
 from ranvier.recipes import Recipe, Task
-from ranvier.recipes.saved import to_plain
+from ranvier.recipes.saved import leaves, to_plain
 from ranvier.report import page
 from ranvier.report.figures import png, svg
 from ranvier.run import STREAM, Run
@@ -98,18 +98,15 @@ def settings(recipe: Recipe, environment: Mapping[str, Any]) -> str:
         "How to repeat it",
         "Every setting of the recipe, and the machine of the latest start.",
         page.columns(
-            page.card(page.table(("setting", "value"), _leaves(to_plain(recipe))), "Recipe"),
-            page.card(page.table(("", ""), _leaves(environment)), "Environment"),
+            page.card(page.table(("setting", "value"), _settings(to_plain(recipe))), "Recipe"),
+            page.card(page.table(("", ""), _settings(environment)), "Environment"),
         ),
     )
 
 
-def _leaves(values: Mapping[str, Any], *, where: str = "") -> list[tuple[str, str]]:
+def _settings(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _leaves(value, where=f"{where}{name}.")
-        else:
-            shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            rows.append((f"<code>{escape(where + name)}</code>", f"<code>{escape(shown)}</code>"))
+    for name, value in leaves(values).items():
+        shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows.append((f"<code>{escape(name)}</code>", f"<code>{escape(shown)}</code>"))
     return rows

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from ranvier.data.datasets import build
+from ranvier.data.sequences.cifar import grey
 from ranvier.data.sequences.mnist import bit_reversal, read_idx
 from ranvier.recipes import Pixels
+from ranvier.recipes.classes import CIFAR
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = {
