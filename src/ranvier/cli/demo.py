@@ -158,7 +158,7 @@ def _read_aloud(run: "Run") -> None:
         out.print(
             f"   {dataset.vocabulary.words[int(token)]:<6} {guess}  {bar(float(chance[guess]))} {chance[guess]:.0%}"
         )
-    out.print(f"   it is {value}; a token took {median(taken):.2f} ms (median of {len(taken)})")
+    out.print(f"   the value is {value}; a token took {median(taken):.2f} ms (median of {len(taken)})")
 
 
 def _one_digit(run: "Run", dataset: "RecordedSamples") -> tuple["Events", str]:

@@ -166,7 +166,7 @@ def psmnist_small() -> Recipe:
 
 
 def spoken_digits() -> Recipe:
-    """Ten digits by five speakers as raw waveforms at 8 kHz, up to 16,384 steps: half an hour on one core."""
+    """Ten digits by five speakers as raw waveforms at 8 kHz, up to 16,384 steps: a quarter of an hour on one core."""
     return Recipe(
         name="spoken-digits",
         data=Speech(name="spoken-digits", length=16_384),
