@@ -9,6 +9,7 @@ import torch
 from ranvier.kernels import lif, lif_cuda, reference
 from ranvier.kernels.lif_call import Flag
 from ranvier.kernels.surrogate import SURROGATES
+from ranvier.kernels.triton_kernels import triton_kernels
 from tests.kernels.without_gpu import compiled, in_a_process
 
 HERE = Path(__file__).parent
@@ -77,7 +78,7 @@ def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) ->
     decay = torch.tensor([0.3, 0.5, 0.7], requires_grad=True)
     nothing = (None,) * 4
     constants, options = [0.5, 1.0, 1.0, 0.0, 0.0, 0.0, 2.0], 2 << 12 | Flag.CHECKPOINTS | Flag.PARAMETER_GRADIENTS
-    lif_cuda._kernels.cache_clear()
+    triton_kernels.cache_clear()
     try:
         with pytest.warns(RuntimeWarning, match="pip install triton"):
             s, *_, checkpoints = lif_cuda.forward(x, None, None, decay.detach(), *nothing, constants, options)
@@ -85,7 +86,7 @@ def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) ->
             x, None, None, decay.detach(), *nothing, checkpoints, s, *nothing[:3], constants, options
         )
     finally:
-        lif_cuda._kernels.cache_clear()
+        triton_kernels.cache_clear()
     with reference():
         x.requires_grad_()
         out = lif(x, decay=decay)

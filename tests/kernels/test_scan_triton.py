@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ranvier.kernels import reference, scan, scan_cuda
+from ranvier.kernels.triton_kernels import triton_kernels
 from tests.kernels.scan_cases import inputs
 from tests.kernels.without_gpu import compiled, in_a_process
 
@@ -44,13 +45,13 @@ def test_a_sequence_from_rest_compiles(monkeypatch, tmp_path) -> None:
 def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     x, a, c, h = inputs(70, 2, 3, 2, "complex f64", "cpu")
-    scan_cuda._kernels.cache_clear()
+    triton_kernels.cache_clear()
     try:
         with pytest.warns(RuntimeWarning, match="pip install triton"):
             y, h_out, checkpoints = scan_cuda.forward(x.detach(), a.detach(), c.detach(), h.detach(), True)
         grads = scan_cuda.backward(x, a, c, h, checkpoints, torch.ones_like(y), None)
     finally:
-        scan_cuda._kernels.cache_clear()
+        triton_kernels.cache_clear()
     with reference():
         expected = scan(x, a, c, h)
     torch.testing.assert_close((y, h_out), tuple(expected))

@@ -1,9 +1,7 @@
 """The `lif` op on CUDA: launches lif_triton.py, or lets the reference serve where Triton is missing."""
 
-import functools
 import importlib.util
 import math
-import warnings
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 from ranvier.kernels.lif_call import CHUNK, Flag, Options, checkpoint_count, state_dtype
 from ranvier.kernels.lif_fallback import reference_backward, reference_forward
 from ranvier.kernels.lif_layout import channel_run, laid_out, sequence_laid_out, step_size, time_major
+from ranvier.kernels.triton_kernels import triton_kernels
 
 WARPS = 4
 VECTOR_BYTES = 16
@@ -42,18 +41,6 @@ def available() -> tuple[bool, str]:
     return True, "active"
 
 
-@functools.cache
-def _kernels() -> Any:
-    """Import the kernels on their first use: `import ranvier` must work, and stay fast, without Triton."""
-    if importlib.util.find_spec("triton") is None:
-        message = "triton is missing: lif runs its slow reference on CUDA. Type `pip install triton`"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return None
-    from ranvier.kernels import lif_triton
-
-    return lif_triton
-
-
 def forward(
     x: Tensor,
     v: Tensor | None,
@@ -67,7 +54,7 @@ def forward(
     options: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run all time steps; see `ranvier.kernels.lif`. The last output is the checkpoints for the backward."""
-    opt, state, kernels = Options(options), state_dtype(x), _kernels()
+    opt, state, kernels = Options(options), state_dtype(x), triton_kernels("lif")
     tensors = (decay, gain, v_threshold, beta, rho)
     if kernels is None:
         return reference_forward(x, v, a, tensors, constants, options)
@@ -114,7 +101,7 @@ def backward(
     options: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x, v, a and of the five parameters `[5, C]`, from a recomputed membrane."""
-    opt, state, kernels = Options(options), state_dtype(x), _kernels()
+    opt, state, kernels = Options(options), state_dtype(x), triton_kernels("lif")
     tensors = (decay, gain, v_threshold, beta, rho)
     if kernels is None:
         return reference_backward(x, v, a, tensors, (grad_s, grad_v, grad_a, grad_v_seq), constants, options)

@@ -1,8 +1,5 @@
 """The `scan` op on CUDA: launches scan_triton.py, or lets the reference serve where Triton is missing."""
 
-import functools
-import importlib.util
-import warnings
 from typing import Any
 
 import torch
@@ -10,6 +7,7 @@ from torch import Tensor
 
 from ranvier.kernels.scan_fallback import reference_backward, reference_forward
 from ranvier.kernels.scan_layout import CHUNK, checkpoint_shape, rows
+from ranvier.kernels.triton_kernels import triton_kernels
 
 WARPS = 4
 
@@ -17,21 +15,9 @@ NUMBERS = 16 * WARPS * 32
 """Modes, over all lanes, that a program holds: sixteen in each of its threads."""
 
 
-@functools.cache
-def _kernels() -> Any:
-    """Import the kernels on their first use: `import ranvier` must work, and stay fast, without Triton."""
-    if importlib.util.find_spec("triton") is None:
-        message = "triton is missing: scan runs its slow reference on CUDA. Type `pip install triton`"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return None
-    from ranvier.kernels import scan_triton
-
-    return scan_triton
-
-
 def forward(x: Tensor, a: Tensor, c: Tensor, h: Tensor | None, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Run all time steps; see `ranvier.kernels.scan`. The last output is the checkpoints for the backward."""
-    kernels = _kernels()
+    kernels = triton_kernels("scan")
     if kernels is None:
         return reference_forward(x, a, c, h, keep)
     x = rows(x)
@@ -57,7 +43,7 @@ def backward(
     grad_h: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of x, a, c and h, from a recomputed state."""
-    kernels = _kernels()
+    kernels = triton_kernels("scan")
     if kernels is None:
         return reference_backward(x, a, c, h, grad_y, grad_h)
     x = rows(x)
