@@ -31,6 +31,16 @@ def test_every_kind_of_call_compiles(monkeypatch, tmp_path, field: str, modes: i
     assert ".entry backward" in ptx["backward"]
 
 
+def test_a_sequence_from_rest_compiles(monkeypatch, tmp_path) -> None:
+    x, a, c, _ = (t.detach() for t in inputs(70, 2, 3, 2, "complex f32", "cpu"))
+
+    def call() -> None:
+        y, _, checkpoints = scan_cuda.forward(x, a, c, None, True)
+        scan_cuda.backward(x, a, c, None, checkpoints, y, None)
+
+    assert set(compiled(monkeypatch, tmp_path, "ranvier.kernels.scan_triton", call)) == {"forward", "backward"}
+
+
 def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     x, a, c, h = inputs(70, 2, 3, 2, "complex f64", "cpu")

@@ -13,11 +13,13 @@ import triton.language as tl
 def _load_modes(pointer, row, mode, modes, mask, PARTS: tl.constexpr, STATE: tl.constexpr):
     """Numbers [row, mode, part] as [lanes, modes], real and imaginary; zero where there is no array or no number."""
     zero = tl.zeros([row.shape[0], mode.shape[0]], STATE)
+    # What follows a return inside an `if` is compiled all the same, hence the `else`.
     if pointer is None:
         return zero, zero
-    here = pointer + (row[:, None] * modes + mode[None, :]) * PARTS
-    real = tl.load(here, mask, other=0.0)
-    return real, tl.load(here + 1, mask, other=0.0) if PARTS == 2 else zero
+    else:
+        here = pointer + (row[:, None] * modes + mode[None, :]) * PARTS
+        real = tl.load(here, mask, other=0.0)
+        return real, tl.load(here + 1, mask, other=0.0) if PARTS == 2 else zero
 
 
 @triton.jit
