@@ -43,7 +43,7 @@ class WKVOutput(NamedTuple):
     state: WKVState
 
 
-def rest(like: Tensor) -> WKVState:
+def at_rest(like: Tensor) -> WKVState:
     """Return the state that remembers nothing, for lanes `[B, C]` like these."""
     zero = torch.zeros_like(like)
     return WKVState(zero, zero, torch.full_like(like, REST))
@@ -60,7 +60,7 @@ def wkv(k: Tensor, v: Tensor, w: Tensor, u: Tensor, state: WKVState | None = Non
         v: values `[T, B, C]` of the same type, as everything here.
         w: what a weight's exponent loses in a step, negative, `[C]`.
         u: what the present is given in place of a loss, `[C]`.
-        state: before the first step; `None` is `rest`.
+        state: before the first step; `None` is `at_rest`.
 
     Returns:
         `WKVOutput(y, state)`. All inputs but the exponent p of the state receive gradients.
@@ -87,7 +87,7 @@ def wkv_reference(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The specification: one step after the other in plain torch, differentiable any number of times."""
     if a is None or b is None or p is None:
-        a, b, p = rest(k.new_empty(k.shape[1:]))
+        a, b, p = at_rest(k.new_empty(k.shape[1:]))
     p, answers = p.detach(), []
     for k_t, v_t in zip(k.unbind(0), v.unbind(0), strict=True):  # k[t] would make the backward quadratic in T
         q = torch.maximum(p, u + k_t).detach()
@@ -141,7 +141,7 @@ def _shapes(k: Tensor, v: Tensor, w: Tensor, u: Tensor, a: Any, b: Any, p: Any, 
     return k.new_empty(k.shape), *state, k.new_empty(checkpoint_shape(k, keep))
 
 
-def _backward_shapes(k: Tensor, v: Tensor, w: Tensor, u: Tensor, a: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
+def _backward_shapes(k: Tensor, v: Tensor, w: Tensor, u: Tensor, a: Tensor | None, *others: Any) -> tuple[Tensor, ...]:
     state = 0 if a is None else a.shape
     return tuple(k.new_empty(shape) for shape in (k.shape, k.shape, w.shape, w.shape, state, state))
 

@@ -27,9 +27,9 @@ def reference_backward(
     p: Tensor | None,
     *grads: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    from ranvier.kernels.wkv import rest, wkv_reference
+    from ranvier.kernels.wkv import at_rest, wkv_reference
 
-    start = rest(k.new_empty(k.shape[1:])) if a is None or b is None or p is None else (a, b, p)
+    start = at_rest(k.new_empty(k.shape[1:])) if a is None or b is None or p is None else (a, b, p)
     with torch.enable_grad():
         leaves = [tensor.detach().requires_grad_() for tensor in (k, v, w, u, start[0], start[1])]
         outputs = wkv_reference(*leaves, p=start[2])[:3]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ranvier.carry import Carry, State, Temporal
 from ranvier.kernels import WKVState, wkv
-from ranvier.kernels.wkv import rest as wkv_rest
+from ranvier.kernels.wkv import at_rest
 from ranvier.layers.blocks import Residual
 from ranvier.layers.stack import Stack
 
@@ -52,7 +52,7 @@ class TimeMix(Temporal):
 
     def rest(self, batch: int, like: Tensor) -> State:
         lanes = like.new_zeros(batch, self.width)
-        return {"x": lanes, **wkv_rest(_precise(lanes))._asdict()}
+        return {"x": lanes, **at_rest(_precise(lanes))._asdict()}
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         """Return `[T, B, d]` for `[T, B, d]`.
