@@ -17,6 +17,7 @@ from benchmarks import (
     s4d,
     spiking_ssm,
     stream_ssm,
+    wkv,
 )
 from benchmarks.harness import Row, Settings
 
@@ -49,6 +50,7 @@ WORKLOADS: dict[str, Workload] = {
     "s4d": Workload(s4d.run, scaling=False, cuda=True),
     "spiking_ssm": Workload(spiking_ssm.run, scaling=False, cuda=True),
     "stream_ssm": Workload(stream_ssm.run, scaling=False),
+    "wkv": Workload(wkv.run, scaling=False, cuda=True),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

@@ -1,5 +1,6 @@
 """All temporal modules of the package, held to one contract."""
 
+import torch
 from torch import Tensor, nn
 
 from ranvier import Carry, Temporal, models
@@ -7,6 +8,7 @@ from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.rwkv import ChannelMix, TimeMix, rwkv
 from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.layers.ssam import SSAM
@@ -30,6 +32,14 @@ class EncoderAlone(Temporal):
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         return self.encoder((x, x), carry)[-1]
+
+
+def learned(net: nn.Module) -> nn.Module:
+    """What begins with matrices of zeros computes nothing yet: move every parameter."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return net
 
 
 class OfTokens(Temporal):
@@ -60,6 +70,9 @@ TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kerne
 TestSDNNeuron = temporal(lambda: SDNNeuron(load_sdn(), surrogate="triangle", temperature=1.0), features=(2, 2))
 TestS4D = temporal(lambda: S4D(4, state=6), features=(4,))
 TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features=(3,))
+TestTimeMix = temporal(lambda: learned(TimeMix(4)), features=(4,))
+TestChannelMix = temporal(lambda: learned(ChannelMix(3, layer=1, layers=2)), features=(3,))
+TestRWKV = temporal(lambda: learned(rwkv(4, 2)), features=(4,))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.doctor.check import Check
 from ranvier.doctor.packages import version
-from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, uses_reference
+from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, uses_reference, wkv
 from ranvier.kernels.source_hash import source_hash
 
 REINSTALL = "pip install --force-reinstall --no-deps ."
@@ -29,6 +29,7 @@ def kernels() -> Iterator[Check]:
         yield _lif(f"{state}, source {source_hash(native.FOLDER)} as built", CPU, "kernel lif")
         yield _gather()
         yield _scan(CPU, "kernel scan")
+        yield _wkv(CPU, "kernel wkv")
     yield _triton()
     with reference():
         yield Check("reference", "ok", f"plain torch, {_lif_speed(CPU)}")
@@ -81,6 +82,27 @@ def _scan(device: torch.device, subject: str) -> Check:
     with torch.no_grad():
         seconds = _median_seconds(lambda: scan(long, *leaves[1:]), device)
     return Check(subject, "ok", f"equal to the reference, {5 * long.numel() / seconds / 1e9:.2f} billion mode steps/s")
+
+
+def _wkv(device: torch.device, subject: str) -> Check:
+    """Keys of very different sizes over a few chunks of steps, and their gradient, against the reference."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = (20 * torch.randn(130, 3, 37, generator=generator), torch.randn(130, 3, 37, generator=generator))
+    rates = (-torch.rand(37, generator=generator), torch.randn(37, generator=generator))
+    k, v, w, u = (t.to(device).requires_grad_() for t in (*drawn, *rates))
+
+    def run() -> tuple[Tensor, ...]:
+        y = wkv(k, v, w, u).y
+        return y.detach(), *torch.autograd.grad(y.square().sum(), (k, v, w, u))
+
+    fast = run()
+    with reference():
+        slow = run()
+    if not all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fast, slow, strict=True)):
+        return Check(subject, "broken", "differs from the reference", SLOW_AND_RIGHT)
+    long, rate = torch.rand(256, 1, 1024, device=device), torch.rand(1024, device=device)
+    seconds = _median_seconds(lambda: wkv(long, long, -rate, rate), device)
+    return Check(subject, "ok", f"equal to the reference, {long.numel() / seconds / 1e9:.2f} billion lane steps/s")
 
 
 def _gather() -> Check:
