@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ranvier.doctor.check import Check
 from ranvier.doctor.packages import version
-from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, uses_reference
+from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, selective_scan, uses_reference
 from ranvier.kernels.source_hash import source_hash
 
 REINSTALL = "pip install --force-reinstall --no-deps ."
@@ -29,6 +29,7 @@ def kernels() -> Iterator[Check]:
         yield _lif(f"{state}, source {source_hash(native.FOLDER)} as built", CPU, "kernel lif")
         yield _gather()
         yield _scan(CPU, "kernel scan")
+        yield _selective_scan(CPU, "kernel selective_scan")
     yield _triton()
     with reference():
         yield Check("reference", "ok", f"plain torch, {_lif_speed(CPU)}")
@@ -81,6 +82,30 @@ def _scan(device: torch.device, subject: str) -> Check:
     with torch.no_grad():
         seconds = _median_seconds(lambda: scan(long, *leaves[1:]), device)
     return Check(subject, "ok", f"equal to the reference, {5 * long.numel() / seconds / 1e9:.2f} billion mode steps/s")
+
+
+def _selective_scan(device: torch.device, subject: str) -> Check:
+    """Modes of data-dependent steps over a few chunks, and their gradient, against the reference."""
+    generator = torch.Generator().manual_seed(0)
+    x, dt = torch.randn(130, 3, 37, generator=generator), torch.rand(130, 3, 37, generator=generator)
+    b, c = torch.randn(2, 130, 3, 5, generator=generator)
+    a, d = -torch.rand(37, 5, generator=generator), torch.randn(37, generator=generator)
+    leaves = [t.to(device).requires_grad_() for t in (x, dt, a, b, c, d)]
+
+    def run() -> tuple[Tensor, ...]:
+        y = selective_scan(*leaves).y
+        return y.detach(), *torch.autograd.grad(y.square().sum(), leaves)
+
+    fast = run()
+    with reference():
+        slow = run()
+    if not all(torch.allclose(p, q, rtol=1e-3, atol=1e-3) for p, q in zip(fast, slow, strict=True)):
+        return Check(subject, "broken", "differs from the reference", SLOW_AND_RIGHT)
+    long, modes = torch.rand(2, 256, 1, 512, device=device), torch.rand(2, 256, 1, 16, device=device)
+    rates, past = -torch.rand(512, 16, device=device), torch.rand(512, device=device)
+    seconds = _median_seconds(lambda: selective_scan(*long, rates, *modes, past), device)
+    speed = 16 * long[0].numel() / seconds / 1e9
+    return Check(subject, "ok", f"equal to the reference, {speed:.2f} billion mode steps/s")
 
 
 def _gather() -> Check:
