@@ -115,7 +115,7 @@ def _input(ax: Axes, x: Tensor, words: Sequence[str]) -> None:
         ax.imshow(values.T, aspect="auto", interpolation="nearest", cmap="Blues")
     elif values.ndim == 1 and len(t) <= WORDS:
         for i, token in enumerate(values):
-            ax.text(i + 0.5, 0.5, words[token], rotation=90, ha="center", va="center", fontsize=8)
+            ax.text(i + 0.5, 0.5, words[int(token)], rotation=90, ha="center", va="center", fontsize=8)
         ax.set_xlim(0, len(t))
     else:
         every = max(1, len(t) // POINTS)
