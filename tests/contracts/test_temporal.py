@@ -8,13 +8,15 @@ from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
 from ranvier.layers.cell import Encoder
+from ranvier.layers.gru import GRU
+from ranvier.layers.mamba import Mamba, mamba
 from ranvier.layers.rwkv import ChannelMix, TimeMix, rwkv
 from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.ssm import S4D
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
-from ranvier.recipes import SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
+from ranvier.recipes import Decoder, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 
 from .temporal import temporal
 
@@ -73,6 +75,10 @@ TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features
 TestTimeMix = temporal(lambda: learned(TimeMix(4)), features=(4,))
 TestChannelMix = temporal(lambda: learned(ChannelMix(3, layer=1, layers=2)), features=(3,))
 TestRWKV = temporal(lambda: learned(rwkv(4, 2)), features=(4,))
+TestGRU = temporal(lambda: GRU(3, 5), features=(3,))
+TestDeepGRU = temporal(lambda: GRU(4, 3, layers=3, dropout=0.5), features=(4,))
+TestMamba = temporal(lambda: Mamba(4, state=3, rank=2), features=(4,))
+TestMambaBody = temporal(lambda: mamba(4, 2), features=(4,))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),
@@ -135,4 +141,11 @@ TestSpikingSSMReleased = temporal(
 TestSpikingLM = temporal(
     lambda: OfTokens(models.build(SpikingLM(vocabulary=9, cutoffs=(2, 5), division=2, layers=2, width=4, state=4)), 9),
     features=(),
+)
+TestGRUDecoder = temporal(
+    lambda: models.build(Decoder(in_channels=3, width=4, channel_dropout=0.5, dropout=0.5)), features=(3,)
+)
+TestMambaDecoder = temporal(
+    lambda: models.build(Decoder(in_channels=3, width=4, backbone="mamba", adapter="day_embedding", dropout=0.5)),
+    features=(3,),
 )

@@ -27,7 +27,9 @@ def test_the_c_kernels_pass_their_self_test():
     assert "equal to the reference" in found["kernel lif"].finding
     assert found["kernel gather"].state == "ok"
     assert found["kernel wkv"].state == "ok"
-    assert "lane steps/s" in found["kernel wkv"].finding
+    assert "mode steps/s" in found["kernel wkv"].finding
+    assert found["kernel selective_scan"].state == "ok"
+    assert "mode steps/s" in found["kernel selective_scan"].finding
 
 
 @pytest.mark.skipif(native.load()[0] is None, reason="the C kernels were not built")

@@ -9,7 +9,6 @@ import torch
 from ranvier.kernels import lif, lif_cuda, reference
 from ranvier.kernels.lif_call import Flag
 from ranvier.kernels.surrogate import SURROGATES
-from ranvier.kernels.triton_kernels import triton_kernels
 from tests.kernels.without_gpu import compiled, in_a_process
 
 HERE = Path(__file__).parent
@@ -72,21 +71,15 @@ def test_every_kind_of_call_compiles(monkeypatch, tmp_path, case: str) -> None:
     assert ".entry backward" in ptx["backward"]
 
 
-def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+@pytest.mark.usefixtures("without_triton")
+def test_without_triton_the_reference_serves() -> None:
     x = torch.randn(70, 2, 3, generator=torch.Generator().manual_seed(0))
     decay = torch.tensor([0.3, 0.5, 0.7], requires_grad=True)
     nothing = (None,) * 4
     constants, options = [0.5, 1.0, 1.0, 0.0, 0.0, 0.0, 2.0], 2 << 12 | Flag.CHECKPOINTS | Flag.PARAMETER_GRADIENTS
-    triton_kernels.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="pip install triton"):
-            s, *_, checkpoints = lif_cuda.forward(x, None, None, decay.detach(), *nothing, constants, options)
-        grads = lif_cuda.backward(
-            x, None, None, decay.detach(), *nothing, checkpoints, s, *nothing[:3], constants, options
-        )
-    finally:
-        triton_kernels.cache_clear()
+    with pytest.warns(RuntimeWarning, match="pip install triton"):
+        s, *_, checkpoints = lif_cuda.forward(x, None, None, decay.detach(), *nothing, constants, options)
+    grads = lif_cuda.backward(x, None, None, decay.detach(), *nothing, checkpoints, s, *nothing[:3], constants, options)
     with reference():
         x.requires_grad_()
         out = lif(x, decay=decay)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from ranvier.kernels import reference, scan, scan_cuda
-from ranvier.kernels.triton_kernels import triton_kernels
 from tests.kernels.scan_cases import inputs
 from tests.kernels.without_gpu import compiled, in_a_process
 
@@ -42,16 +41,12 @@ def test_a_sequence_from_rest_compiles(monkeypatch, tmp_path) -> None:
     assert set(compiled(monkeypatch, tmp_path, "ranvier.kernels.scan_triton", call)) == {"forward", "backward"}
 
 
-def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+@pytest.mark.usefixtures("without_triton")
+def test_without_triton_the_reference_serves() -> None:
     x, a, c, h = inputs(70, 2, 3, 2, "complex f64", "cpu")
-    triton_kernels.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="pip install triton"):
-            y, h_out, checkpoints = scan_cuda.forward(x.detach(), a.detach(), c.detach(), h.detach(), True)
-        grads = scan_cuda.backward(x, a, c, h, checkpoints, torch.ones_like(y), None)
-    finally:
-        triton_kernels.cache_clear()
+    with pytest.warns(RuntimeWarning, match="pip install triton"):
+        y, h_out, checkpoints = scan_cuda.forward(x.detach(), a.detach(), c.detach(), h.detach(), True)
+    grads = scan_cuda.backward(x, a, c, h, checkpoints, torch.ones_like(y), None)
     with reference():
         expected = scan(x, a, c, h)
     torch.testing.assert_close((y, h_out), tuple(expected))

@@ -32,17 +32,13 @@ def test_every_kind_of_call_compiles(monkeypatch, tmp_path, dtype: torch.dtype, 
     assert ".entry backward" in ptx["backward"]
 
 
-def test_without_triton_the_reference_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+@pytest.mark.usefixtures("without_triton")
+def test_without_triton_the_reference_serves() -> None:
     tensors = inputs(70, 2, 3, torch.float64)
     detached = [t.detach() for t in tensors]
-    wkv_cuda._kernels.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="pip install triton"):
-            y, *state, checkpoints = wkv_cuda.forward(*detached, True)
-        grads = wkv_cuda.backward(*detached, checkpoints, torch.ones_like(y), None, None)
-    finally:
-        wkv_cuda._kernels.cache_clear()
+    with pytest.warns(RuntimeWarning, match="pip install triton"):
+        y, *state, checkpoints = wkv_cuda.forward(*detached, True)
+    grads = wkv_cuda.backward(*detached, checkpoints, torch.ones_like(y), None, None)
     with reference():
         expected = wkv(*tensors[:4], WKVState(*tensors[4:]))
     torch.testing.assert_close((y, *state), (expected.y, *expected.state))

@@ -2,7 +2,8 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ranvier.doctor.check import Check
 from ranvier.doctor.packages import version
-from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, uses_reference, wkv
+from ranvier.kernels import LIFOutput, gather, lif, native, reference, scan, selective_scan, uses_reference, wkv
 from ranvier.kernels.source_hash import source_hash
 
 REINSTALL = "pip install --force-reinstall --no-deps ."
@@ -28,8 +29,9 @@ def kernels() -> Iterator[Check]:
     else:
         yield _lif(f"{state}, source {source_hash(native.FOLDER)} as built", CPU, "kernel lif")
         yield _gather()
-        yield _scan(CPU, "kernel scan")
-        yield _wkv(CPU, "kernel wkv")
+        yield _scan()
+        yield _wkv()
+        yield _selective_scan()
     yield _triton()
     with reference():
         yield Check("reference", "ok", f"plain torch, {_lif_speed(CPU)}")
@@ -62,47 +64,52 @@ def _lif_speed(device: torch.device) -> str:
     return f"{x.numel() / seconds / 1e9:.2f} billion neuron steps/s"
 
 
-def _scan(device: torch.device, subject: str) -> Check:
-    """Complex modes over a few chunks of steps, and their gradient, against the reference."""
+def _scan() -> Check:
+    """Complex modes."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(130, 3, 37, generator=generator)
     angle, c = torch.rand(37, 5, generator=generator), torch.randn(37, 5, generator=generator, dtype=torch.complex64)
-    leaves = [t.to(device).requires_grad_() for t in (x, torch.polar(torch.full_like(angle, 0.9), angle), c)]
+    modes = torch.polar(torch.full_like(angle, 0.9), angle), c
+    inputs = torch.randn(130, 3, 37, generator=generator), *modes
+    return _recurrence("scan", scan, inputs, long=(torch.rand(1024, 1, 37), *modes), modes=5)
+
+
+def _wkv() -> Check:
+    """Keys of very different sizes."""
+    generator = torch.Generator().manual_seed(0)
+    k, v = torch.randn(2, 130, 3, 37, generator=generator)
+    rate, long, rates = torch.rand(2, 37, generator=generator), torch.rand(2, 256, 1, 1024), torch.rand(2, 1024)
+    return _recurrence("wkv", wkv, (20 * k, v, -rate[0], rate[1]), long=(*long, -rates[0], rates[1]), modes=1)
+
+
+def _selective_scan() -> Check:
+    """Steps that are data."""
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(steps: int, lanes: int, width: int, modes: int) -> tuple[Tensor, ...]:
+        x, dt = torch.rand(2, steps, lanes, width, generator=generator)
+        b, c = torch.rand(2, steps, lanes, modes, generator=generator)
+        return x, dt, -torch.rand(width, modes, generator=generator), b, c, torch.rand(width, generator=generator)
+
+    return _recurrence("selective_scan", selective_scan, drawn(130, 3, 37, 5), long=drawn(256, 1, 512, 16), modes=16)
+
+
+def _recurrence(
+    name: str, op: Callable[..., Any], inputs: Sequence[Tensor], *, long: Sequence[Tensor], modes: int
+) -> Check:
+    """Outputs and gradients over a few chunks of steps against the reference; then the speed over a long sequence."""
+    leaves = [t.requires_grad_() for t in inputs]
 
     def run() -> tuple[Tensor, ...]:
-        y = scan(*leaves).y
+        y = op(*leaves).y
         return y.detach(), *torch.autograd.grad(y.square().sum(), leaves)
 
     fast = run()
     with reference():
         slow = run()
     if not all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fast, slow, strict=True)):
-        return Check(subject, "broken", "differs from the reference", SLOW_AND_RIGHT)
-    long = torch.rand(1024, 1, 37, device=device)
-    with torch.no_grad():
-        seconds = _median_seconds(lambda: scan(long, *leaves[1:]), device)
-    return Check(subject, "ok", f"equal to the reference, {5 * long.numel() / seconds / 1e9:.2f} billion mode steps/s")
-
-
-def _wkv(device: torch.device, subject: str) -> Check:
-    """Keys of very different sizes over a few chunks of steps, and their gradient, against the reference."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = (20 * torch.randn(130, 3, 37, generator=generator), torch.randn(130, 3, 37, generator=generator))
-    rates = (-torch.rand(37, generator=generator), torch.randn(37, generator=generator))
-    k, v, w, u = (t.to(device).requires_grad_() for t in (*drawn, *rates))
-
-    def run() -> tuple[Tensor, ...]:
-        y = wkv(k, v, w, u).y
-        return y.detach(), *torch.autograd.grad(y.square().sum(), (k, v, w, u))
-
-    fast = run()
-    with reference():
-        slow = run()
-    if not all(torch.allclose(a, b, rtol=1e-3, atol=1e-3) for a, b in zip(fast, slow, strict=True)):
-        return Check(subject, "broken", "differs from the reference", SLOW_AND_RIGHT)
-    long, rate = torch.rand(256, 1, 1024, device=device), torch.rand(1024, device=device)
-    seconds = _median_seconds(lambda: wkv(long, long, -rate, rate), device)
-    return Check(subject, "ok", f"equal to the reference, {long.numel() / seconds / 1e9:.2f} billion lane steps/s")
+        return Check(f"kernel {name}", "broken", "differs from the reference", SLOW_AND_RIGHT)
+    speed = modes * long[0].numel() / _median_seconds(lambda: op(*long), CPU) / 1e9
+    return Check(f"kernel {name}", "ok", f"equal to the reference, {speed:.2f} billion mode steps/s")
 
 
 def _gather() -> Check:

@@ -1,14 +1,12 @@
 """The `wkv` op on CUDA: launches wkv_triton.py, or lets the reference serve where Triton is missing."""
 
-import functools
-import importlib.util
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ranvier.kernels.scan_layout import rows
+from ranvier.kernels.triton_kernels import triton_kernels
 from ranvier.kernels.wkv_fallback import reference_backward, reference_forward
 from ranvier.kernels.wkv_layout import CHUNK, REST, checkpoint_shape
 
@@ -16,23 +14,11 @@ LANES = 32
 """Lanes of a program: one warp, so that few lanes still reach many processors."""
 
 
-@functools.cache
-def _kernels() -> Any:
-    """Import the kernels on their first use: `import ranvier` must work, and stay fast, without Triton."""
-    if importlib.util.find_spec("triton") is None:
-        message = "triton is missing: wkv runs its slow reference on CUDA. Type `pip install triton`"
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return None
-    from ranvier.kernels import wkv_triton
-
-    return wkv_triton
-
-
 def forward(
     k: Tensor, v: Tensor, w: Tensor, u: Tensor, a: Tensor | None, b: Tensor | None, p: Tensor | None, keep: bool
 ) -> tuple[Tensor, ...]:
     """Run all time steps; see `ranvier.kernels.wkv`. The last output is the checkpoints for the backward."""
-    kernels = _kernels()
+    kernels = triton_kernels("wkv")
     if kernels is None:
         return reference_forward(k, v, w, u, a, b, p, keep)
     k, v = rows(k), rows(v)
@@ -63,7 +49,7 @@ def backward(
     grad_b: Tensor | None,
 ) -> tuple[Tensor, ...]:
     """Return the gradients of k, v, w, u, a and b, from a recomputed state."""
-    kernels = _kernels()
+    kernels = triton_kernels("wkv")
     if kernels is None:
         return reference_backward(k, v, w, u, a, b, p, grad_y, grad_a, grad_b)
     k, v = rows(k), rows(v)

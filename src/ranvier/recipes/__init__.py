@@ -5,6 +5,7 @@ import importlib
 
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
+from ranvier.recipes.decoder import Decoder
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
@@ -20,6 +21,7 @@ __all__ = [
     "ConvClassifier",
     "Currents",
     "Data",
+    "Decoder",
     "Detect",
     "Documents",
     "EventFrames",

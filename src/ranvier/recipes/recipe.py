@@ -10,13 +10,14 @@ from typing import Literal
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
+from ranvier.recipes.decoder import Decoder
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.sequences import Sequences, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Sequences | Text | Currents
-Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN | Decoder
 Task = Classify | Detect | Segment | Imitate | Language
 Precision = Literal["float32", "bfloat16"]
 
