@@ -6,6 +6,7 @@ from ranvier import Carry, Temporal, models
 from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
+from ranvier.layers.attention import Attention, TransformerBlock
 from ranvier.layers.cell import Encoder
 from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
@@ -60,6 +61,8 @@ TestReparameterisedDeepSDN = temporal(lambda: reparameterised(SDN(width=3, kerne
 TestSDNNeuron = temporal(lambda: SDNNeuron(load_sdn(), surrogate="triangle", temperature=1.0), features=(2, 2))
 TestS4D = temporal(lambda: S4D(4, state=6), features=(4,))
 TestS4DTrainableB = temporal(lambda: S4D(3, state=2, trainable_b=True), features=(3,))
+TestAttention = temporal(lambda: Attention(4, window=3, heads=2), features=(4,))
+TestTransformerBlock = temporal(lambda: TransformerBlock(6, window=20, heads=1), features=(6,))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),
