@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks import (
     allocator,
+    attention,
     conv_net,
     drive,
     gather,
@@ -49,6 +50,7 @@ WORKLOADS: dict[str, Workload] = {
     "s4d": Workload(s4d.run, scaling=False, cuda=True),
     "spiking_ssm": Workload(spiking_ssm.run, scaling=False, cuda=True),
     "stream_ssm": Workload(stream_ssm.run, scaling=False),
+    "attention": Workload(attention.run, scaling=False),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }
