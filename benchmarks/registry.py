@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks import (
     allocator,
+    attention,
     conv_net,
     drive,
     gather,
@@ -51,6 +52,7 @@ WORKLOADS: dict[str, Workload] = {
     "spiking_ssm": Workload(spiking_ssm.run, scaling=False, cuda=True),
     "stream_ssm": Workload(stream_ssm.run, scaling=False),
     "wkv": Workload(wkv.run, scaling=False, cuda=True),
+    "attention": Workload(attention.run, scaling=False),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ranvier import models
 from ranvier.audit import Energy, audit
 from ranvier.carry import Carry, State, Temporal
+from ranvier.layers.attention import TransformerBlock
 from ranvier.recipes import SpikingSSM
 
 
@@ -148,3 +149,14 @@ def test_a_state_space_network_is_counted_whole():
     assert cost.uncounted == ()
     both = audit(models.build(replace(config, bidirectional=True)), torch.randint(5, (7, 2)))
     assert {layer.name.rpartition(".")[2]: layer.macs for layer in both.layers}["s4d"] == 4 * (2 * 3 * 6 + 1)
+
+
+def test_attention_is_counted_with_a_full_window():
+    net = TransformerBlock(8, window=5, heads=2)
+    cost = audit(net, torch.randn(7, 2, 8))
+    rows = {layer.name: (layer.macs, layer.parameters) for layer in cost.layers}
+    assert rows["attention"] == (2 * 5 * 8, 0)
+    assert rows["attention.qkv"] == (3 * 8 * 8, 3 * 8 * 8 + 3 * 8)
+    assert cost.macs == 12 * 8**2 + 2 * 5 * 8
+    assert cost.neurons == ()
+    assert cost.uncounted == ("attention_norm", "mlp_norm")

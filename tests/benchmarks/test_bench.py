@@ -16,7 +16,7 @@ from benchmarks.report import markdown, verdict
 TINY = Settings(size="tiny", peers=False)
 
 
-@pytest.mark.parametrize("name", ["lif", "conv_net", "wkv", "overhead", "allocator"])
+@pytest.mark.parametrize("name", ["lif", "conv_net", "wkv", "attention", "overhead", "allocator"])
 def test_workload_measures_something(name: str) -> None:
     rows = WORKLOADS[name].run(TINY)
     assert rows

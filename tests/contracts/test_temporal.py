@@ -7,6 +7,7 @@ from ranvier import Carry, Temporal, models
 from ranvier.genotype import Genotype
 from ranvier.layers import PerStep, Residual, Stack, conv_block
 from ranvier.layers.aspp import ASPP
+from ranvier.layers.attention import Attention, TransformerBlock
 from ranvier.layers.cell import Encoder
 from ranvier.layers.gru import GRU
 from ranvier.layers.mamba import Mamba, mamba
@@ -79,6 +80,8 @@ TestGRU = temporal(lambda: GRU(3, 5), features=(3,))
 TestDeepGRU = temporal(lambda: GRU(4, 3, layers=3, dropout=0.5), features=(4,))
 TestMamba = temporal(lambda: Mamba(4, state=3, rank=2), features=(4,))
 TestMambaBody = temporal(lambda: mamba(4, 2), features=(4,))
+TestAttention = temporal(lambda: Attention(4, window=3, heads=2), features=(4,))
+TestTransformerBlock = temporal(lambda: TransformerBlock(6, window=20, heads=1), features=(6,))
 TestStack = temporal(
     lambda: Stack(nn.Linear(4, 8), LIF(tau=2.0), Residual(nn.Linear(8, 8), PLIF()), nn.Linear(8, 2), LI(decay=0.9)),
     features=(4,),

@@ -12,12 +12,15 @@ from torch.nn.modules.conv import _ConvNd
 
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
+from ranvier.layers.attention import Attention
 from ranvier.layers.spiking_ssm import SpikingS4D
 from ranvier.layers.ssam import Product
 from ranvier.layers.ssm import S4D
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
+# Layers with memory that say what a value of their output costs.
+OWN_MACS = (S4D, Attention)
 # Parameters that cost no operation: looked up, or a threshold that scales how the modes before it are read out.
 FREE = (nn.Embedding, SpikingS4D)
 
@@ -28,9 +31,9 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     MACs of a layer = outputs x inputs that one output sums over (padding included, as in published tables).
     A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
     layer of its own with one MAC per value, and so is a product of two activations (`Product`). The modes of `S4D` cost
-    what their recurrence does, see `S4D.macs`. Convolution, linear, batch norm, products, modes and neurons are
-    counted; embeddings and the thresholds of `SpikingS4D` cost nothing; every other module that owns parameters is
-    named in `Audit.uncounted`.
+    what their recurrence does, see `S4D.macs`, and `Attention` what it multiplies with a full window, beside its linear
+    layers. Convolution, linear, batch norm, products, modes, attention and neurons are counted; embeddings and the
+    thresholds of `SpikingS4D` cost nothing; every other module that owns parameters is named in `Audit.uncounted`.
 
     Raises:
         ValueError: `x` has no time and batch axes, or the network has no layer to count.
@@ -48,7 +51,8 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
         net(x)
     lanes = x.shape[0] * x.shape[1]
     modules = dict(net.named_modules())
-    temporal = {name for name in seen if isinstance(modules[name], Temporal) and not isinstance(modules[name], S4D)}
+    remembering = (name for name in seen if isinstance(modules[name], Temporal))
+    temporal = {name for name in remembering if not isinstance(modules[name], OWN_MACS)}
     layers = [
         _layer_cost(name, modules[name], counted, lanes, energy)
         for name, counted in seen.items()
@@ -104,7 +108,7 @@ def _layer_cost(name: str, module: nn.Module, counted: _Seen, lanes: int, energy
     return LayerCost(
         name=name,
         kind=type(module).__name__,
-        parameters=sum(p.numel() for p in module.parameters()),
+        parameters=sum(p.numel() for p in module.parameters(recurse=False)),
         macs=macs,
         input_rate=rate,
         multiplication_free=free,
@@ -138,8 +142,8 @@ def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
                 handles.append(module.register_forward_hook(_norm(name, seen, products)))
             elif isinstance(module, Product):
                 handles.append(module.register_forward_hook(_product(name, seen)))
-            elif isinstance(module, S4D):
-                handles.append(module.register_forward_hook(_modes(name, seen)))
+            elif isinstance(module, OWN_MACS):
+                handles.append(module.register_forward_hook(_own(name, seen)))
             elif owns_memory(module):
                 handles.append(module.register_forward_hook(_neurons(name, seen)))
         yield
@@ -183,8 +187,8 @@ def _product(name: str, seen: dict[str, _Seen]) -> Callable:
     return hook
 
 
-def _modes(name: str, seen: dict[str, _Seen]) -> Callable:
-    def hook(module: S4D, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+def _own(name: str, seen: dict[str, _Seen]) -> Callable:
+    def hook(module: S4D | Attention, inputs: tuple[Tensor, ...], y: Tensor) -> None:
         counted = seen.setdefault(name, _Seen())
         counted.operations += y.numel() * module.macs
         counted.look(inputs[0])
