@@ -6,6 +6,7 @@ import importlib
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes.neural import Cortex, Neural, Sessions
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Segment
@@ -18,6 +19,7 @@ __all__ = [
     "SDN",
     "Classify",
     "ConvClassifier",
+    "Cortex",
     "Currents",
     "Data",
     "Detect",
@@ -28,6 +30,7 @@ __all__ = [
     "Imitate",
     "Model",
     "NCars",
+    "Neural",
     "Pathfinder",
     "Pixels",
     "Prophesee",
@@ -35,6 +38,7 @@ __all__ = [
     "Scenes",
     "Segment",
     "Sequences",
+    "Sessions",
     "Speech",
     "SpikeFPN",
     "SpikingEDN",

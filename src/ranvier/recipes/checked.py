@@ -27,6 +27,7 @@ COUNTS = (
     "kernel_size",
     "layers",
     "held_out",
+    "neurons",
     "dilations",
     "epochs",
     "batch_size",
@@ -44,8 +45,9 @@ SHARES = (
     "least_score",
     "nms_iou",
     "ohem_threshold",
+    "shares",
 )
-POSITIVE = ("zoom", "sigma")
+POSITIVE = ("zoom", "sigma", "bin_ms", "minutes", "gain")
 NOT_NEGATIVE = (
     "burn_in",
     "ohem_least",
@@ -55,6 +57,12 @@ NOT_NEGATIVE = (
     "schedule_steps",
     "lr",
     "weight_decay",
+    "lag_ms",
+    "smooth_ms",
+    "gap_ms",
+    "jitter_deg",
+    "gain_spread",
+    "replaced",
 )
 
 
