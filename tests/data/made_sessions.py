@@ -41,7 +41,7 @@ def write_matlab(path, trains, *, names=("M1 001", "M1 002", "M1 003"), t, finge
 
 
 def write_nwb(path, trains, series):
-    """Write units and, below /processing/behavior/Movement, time series {name: (values, times or (start, rate), unit)}."""
+    """Write units, and below /processing/behavior series {name: (values, times or (start, rate), unit)}."""
     import h5py
 
     with h5py.File(path, "w") as file:

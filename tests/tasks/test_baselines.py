@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from ranvier.data.datasets import build
 from ranvier.data.neural.samples import NeuralSamples, Stretch
@@ -38,13 +39,13 @@ def test_r2_needs_movement():
 
 def stretches(generator, *, lengths=(400, 300), noise=0.0, silent=True):
     """Two stretches whose velocity is a fixed sum over three bins of history, from nothing before the first."""
-    weight = np.random.default_rng(7).standard_normal((3, 4, 2))
+    weight = torch.from_numpy(np.random.default_rng(7).standard_normal((3, 4, 2)))
     found = []
     for day, length in enumerate(lengths):
         x = generator.poisson(2.0, (length, 5)).astype(np.float32)
         if silent:
             x[:, 4] = 0
-        y = Linear(weight, np.array([1.0, -2.0])).decode(x[:, :4])
+        y = Linear(weight, torch.tensor([1.0, -2.0]).double()).decode(x[:, :4])
         found.append(Stretch(x, (y + noise * generator.standard_normal(y.shape)).astype(np.float32), day))
     return found
 
@@ -56,7 +57,7 @@ def test_wiener_finds_the_filter_within_stretches_and_in_blocks(monkeypatch):
         np.testing.assert_allclose(whole.decode(stretch.x), stretch.velocity, atol=1e-3)
     monkeypatch.setattr(baselines, "BLOCK", 37)
     in_blocks = fit_wiener(train, history=3)
-    np.testing.assert_allclose(in_blocks.weight, whole.weight, atol=1e-9)
+    torch.testing.assert_close(in_blocks.weight, whole.weight, rtol=0, atol=1e-9)
     # A stretch that is shorter than the history.
     assert whole.decode(train[0].x[:2]).shape == (2, 2)
 

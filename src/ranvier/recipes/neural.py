@@ -16,7 +16,7 @@ class Decoded(Checked):
     steps: int = 100
     """time steps of a training window; pieces that are shorter are filled up"""
     lag_ms: float = 0.0
-    """the velocity of so many milliseconds later is to be found"""
+    """the velocity of so many milliseconds later is to be found; rounded to whole bins"""
     smooth_ms: float = 0.0
     """time constant of an exponential over past counts; 0: counts as they are"""
     split: Literal["chronological", "neurobench", "poyo"] = "chronological"
@@ -24,7 +24,7 @@ class Decoded(Checked):
     shares: tuple[float, float] = (0.8, 0.1)
     """chronological: the part for training and, after it, that for validation; the rest is the test"""
     gap_ms: float = 0.0
-    """what is left out between two parts, in milliseconds"""
+    """what is left out between two parts, in milliseconds; rounded to whole bins"""
     seed: int = 0
     """of the windows, other ones in every epoch, and of sessions that are made"""
 

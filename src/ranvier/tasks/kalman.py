@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ranvier.data.neural.samples import LEAST_STD, Stretch
 
@@ -45,43 +47,47 @@ class Kalman:
 
 
 def fit_kalman(train: Sequence[Stretch]) -> Kalman:
-    """Return the Kalman filter whose matrices fit the training stretches by least squares."""
-    counts = np.concatenate([stretch.x for stretch in train]).astype(np.float64)
-    mean, std = counts.mean(0), np.maximum(counts.std(0), LEAST_STD)
-    centre = np.concatenate([stretch.velocity for stretch in train]).mean(0, dtype=np.float64)
-    axes, states, before, seen = len(centre), [], [], []
+    """Return the Kalman filter whose matrices fit the training stretches by least squares.
+
+    Stretches of fewer than three bins say nothing about how a hand goes on, and are left out.
+    """
+    counts, moved = (torch.cat([torch.from_numpy(stretch[part]) for stretch in train]).double() for part in (0, 1))
+    mean, std, centre = counts.mean(0), counts.std(0, correction=0).clamp(min=LEAST_STD), moved.mean(0)
+    axes, now, before, seen = len(centre), [], [], []
     for stretch in train:
-        v = stretch.velocity - centre
-        state = np.concatenate([v[1:], v[:-1]], axis=1)
-        states.append(state[1:])
-        before.append(state[:-1])
-        seen.append((stretch.x[2:] - mean) / std)
-    state, earlier, z = np.concatenate(states), np.concatenate(before), np.concatenate(seen)
-    step = np.linalg.lstsq(earlier, state[:, :axes], rcond=None)[0]
-    transition = np.concatenate([step.T, np.eye(axes, 2 * axes)])
-    process = np.zeros((2 * axes, 2 * axes))
+        v = torch.from_numpy(stretch.velocity).double() - centre
+        states = torch.cat([v[1:], v[:-1]], 1)
+        now.append(states[1:])
+        before.append(states[:-1])
+        seen.append((torch.from_numpy(stretch.x[2:]).double() - mean) / std)
+    state, earlier, z = torch.cat(now), torch.cat(before), torch.cat(seen)
+    step = _least_squares(earlier, state[:, :axes])
+    transition = torch.cat([step.T, torch.eye(axes, 2 * axes).double()])
+    process = torch.zeros(2 * axes, 2 * axes).double()
     process[:axes, :axes] = _covariance(state[:, :axes] - earlier @ step)
-    observation = np.linalg.lstsq(state, z, rcond=None)[0].T
+    observation = _least_squares(state, z).T
     # A unit that never fires has no noise either, and tells nothing: a little keeps the matrix regular.
-    noise = _covariance(z - state @ observation.T) + 1e-6 * np.eye(z.shape[1])
+    noise = _covariance(z - state @ observation.T) + 1e-6 * torch.eye(z.shape[1]).double()
     gains = _gains(transition, process, observation, noise, _covariance(state))
-    return Kalman(transition, observation, gains, mean, std, centre)
+    return Kalman(*(matrix.numpy() for matrix in (transition, observation, gains, mean, std, centre)))
 
 
-def _gains(
-    transition: NDArray, process: NDArray, observation: NDArray, noise: NDArray, start: NDArray
-) -> NDArray[np.float64]:
-    told = np.linalg.solve(noise, observation).T
+def _gains(transition: Tensor, process: Tensor, observation: Tensor, noise: Tensor, start: Tensor) -> Tensor:
+    told = torch.linalg.solve(noise, observation).T
     known, gains = start, []
     for t in range(LONGEST_GAIN):
-        ahead = start if t == 0 else transition @ known @ transition.T + process
+        ahead = transition @ known @ transition.T + process if t else start
         # The inverse of a matrix of states instead of one of units: (P⁻¹ + HᵀQ⁻¹H)⁻¹ = (1 + P HᵀQ⁻¹H)⁻¹ P.
-        known = np.linalg.solve(np.eye(len(ahead)) + ahead @ told @ observation, ahead)
+        known = torch.linalg.solve(torch.eye(len(ahead)).double() + ahead @ told @ observation, ahead)
         gains.append(known @ told)
-        if t and np.abs(gains[-1] - gains[-2]).max() < SETTLED:
+        if t and float((gains[-1] - gains[-2]).abs().max()) < SETTLED:
             break
-    return np.stack(gains)
+    return torch.stack(gains)
 
 
-def _covariance(residual: NDArray) -> NDArray[np.float64]:
+def _least_squares(x: Tensor, y: Tensor) -> Tensor:
+    return torch.linalg.solve(x.T @ x, x.T @ y)
+
+
+def _covariance(residual: Tensor) -> Tensor:
     return residual.T @ residual / len(residual)

@@ -56,3 +56,24 @@ def test_through_the_registry():
         build(replace(SMALL, replaced=21), "train")
     with pytest.raises(ValueError, match="cannot become bins of 15 ms"):
         build(replace(SMALL, bin_ms=15), "train")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gain", "published"), [(0.25, 0.94), (0.08, 0.73)])
+def test_ridge_decodes_as_published(gain, published):
+    from ranvier.tasks.baselines import fit_ridge, judge
+
+    train, val, test = (build(Cortex(gain=gain, shares=(0.75, 0.05)), split) for split in ("train", "val", "test"))
+    ridge = fit_ridge(train.stretches, val.stretches, history=20)
+    assert judge(ridge, test)["r2"] == pytest.approx(published, abs=0.025)
+
+
+def test_a_decoder_of_the_first_day_loses_sight_of_later_ones():
+    from ranvier.tasks.baselines import fit_ridge, judge
+
+    config = Cortex(neurons=48, minutes=2, gain=0.25, days=2, jitter_deg=75, bin_ms=50, steps=40, shares=(0.7, 0.1))
+    train, val, test = (build(config, split) for split in ("train", "val", "test"))
+    own = fit_ridge(train.of_day(0).stretches, val.of_day(0).stretches, history=4)
+    today = judge(own, test.of_day(0))["r2"]
+    assert today > 0.7
+    assert judge(own, test.of_day(1))["r2"] < today - 0.2

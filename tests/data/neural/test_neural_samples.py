@@ -39,7 +39,7 @@ def test_windows_to_train_on_and_stretches_to_be_judged_by(two_days):
     # 70 bins of the first day and 140 of the second.
     assert [day for _, _, day in map(train.__getitem__, range(len(train)))] == [0] * 3 + [1] * 5
     assert (train.days, train.units, train.axes, train.unit, train.bin_s) == (("a", "b"), 3, 2, "cm/s", 0.05)
-    x, velocity, day = train[4]
+    x, velocity, _ = train[4]
     assert x.shape == (30, 3)
     assert velocity.shape == (30, 2)
     assert x.dtype == velocity.dtype == torch.float32
@@ -119,12 +119,14 @@ def test_bad_input_says_what_to_type(two_days, tmp_path):
     with pytest.raises(ValueError, match=r"session c has 4 units, day a has 3: .*choose days with --data\.days"):
         build(two_days, "test")
     assert build(replace(two_days, days=("b",)), "test").days == ("b",)
-    with pytest.raises(FileNotFoundError, match="no day d in .*: there are a, b, c"):
+    with pytest.raises(FileNotFoundError, match=r"no day d in .*: there are a, b, c"):
         build(replace(two_days, days=("d",)), "test")
     with pytest.raises(FileNotFoundError, match=r"no session named: pass --data\.root FILE"):
         build(replace(two_days, root=None), "test")
     with pytest.raises(ValueError, match=r"cannot become bins of 20 ms: use --data\.bin-ms 50"):
         build(replace(two_days, bin_ms=20), "test")
+    with pytest.raises(ValueError, match=r"no piece of the test split outlasts 2000 ms: use a smaller --data\.lag-ms"):
+        build(replace(two_days, days=("a", "b"), lag_ms=2000), "test")
     with pytest.raises(ValueError, match="expected bin_ms above 0"):
         replace(two_days, bin_ms=0)
 

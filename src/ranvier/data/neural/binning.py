@@ -59,11 +59,12 @@ def bin_session(session: Session, bin_s: float, *, missing: Missing = "refuse") 
     starts = np.array([session.clock[start] for start, _ in pieces])
     segment = np.repeat(np.arange(len(pieces)), np.diff(first))
     velocity, unit = _velocity(session, pieces)
-    samples = np.bincount(layout.bin, minlength=total)
-    mean = [np.bincount(layout.bin, axis, total) / samples for axis in velocity[layout.row].T]
+    # Rows are in the order of their bins: sums run from the first row of a bin to that of the next.
+    opening = np.searchsorted(layout.bin, np.arange(total))
+    samples = np.diff(opening, append=len(layout.bin))
+    mean = np.add.reduceat(velocity[layout.row], opening) / samples[:, None]
     if isinstance(session.spikes, Counts):
-        counts = np.zeros((total, len(session.units)), np.int64)
-        np.add.at(counts, layout.bin, session.spikes.counts[layout.row])
+        counts = np.add.reduceat(session.spikes.counts[layout.row], opening, dtype=np.int64)
     else:
         counts = _count(session.spikes, len(session.units), starts, first, bin_s)
     return Binned(
@@ -71,12 +72,12 @@ def bin_session(session: Session, bin_s: float, *, missing: Missing = "refuse") 
         units=session.units,
         bin_s=bin_s,
         counts=counts.astype(np.min_scalar_type(counts.max())),
-        velocity=np.stack(mean, 1).astype(np.float32),
+        velocity=mean.astype(np.float32),
         unit=unit,
         start_s=np.asarray(starts[segment] + bin_s * (np.arange(total) - first[segment]), np.float64),
         segment=segment,
         # The first time of the clock in a bin speaks for its target.
-        reach=_reaches(session, layout.row[np.searchsorted(layout.bin, np.arange(total))]),
+        reach=_reaches(session, layout.row[opening]),
     )
 
 
@@ -133,7 +134,7 @@ def _check_width(session: Session, pieces: list[tuple[int, int]], bin_s: float) 
     if bin_s < longest * (1 - JITTER):
         raise ValueError(
             f"session {session.name}: its behaviour has steps of up to {1000 * longest:g} ms, so that some bins of "
-            f"{1000 * bin_s:g} ms would have none: use --data.bin-ms {np.ceil(1e6 * longest) / 1000:g} or more"
+            f"{1000 * bin_s:g} ms would have none: use --data.bin-ms {np.ceil(1e6 * longest - 1e-3) / 1000:g} or more"
         )
 
 
@@ -164,4 +165,6 @@ def _reaches(session: Session, opening: NDArray[np.int64]) -> NDArray[np.int64]:
     if "target" not in session.behaviour:
         return np.zeros(len(opening), np.int64)
     target = session.behaviour["target"].values[opening]
-    return np.concatenate([[0], np.cumsum((np.diff(target, axis=0) != 0).any(1))])
+    # Where there is no target, it may be not a number.
+    same = (target[1:] == target[:-1]) | (np.isnan(target[1:]) & np.isnan(target[:-1]))
+    return np.concatenate([[0], np.cumsum(~same.all(1))])

@@ -88,7 +88,7 @@ def rates(tuning: Tuning, velocity: NDArray[np.float64]) -> NDArray[np.float64]:
 
     rate = 3.5 softplus(baseline + gain |v| cos(angle of v - direction) + speed |v|)
     """
-    along = velocity @ np.stack([np.cos(tuning.direction), np.sin(tuning.direction)])
+    along = velocity[:, :1] * np.cos(tuning.direction) + velocity[:, 1:] * np.sin(tuning.direction)
     speed = np.linalg.norm(velocity, axis=1, keepdims=True)
     return RATE_HZ * np.logaddexp(0, tuning.baseline + tuning.gain * along + tuning.speed * speed)
 

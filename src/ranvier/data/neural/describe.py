@@ -1,5 +1,6 @@
 """What can be said about a session without a network: the facts and the raster behind `ranvier info FILE`."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,13 +23,12 @@ def describe_session(session: Session) -> dict[str, Any]:
     there), `outside` (spikes outside the clock), `segments` (`count`, `median_s`, `longest_s`), and `behaviour`: for
     each signal {"axes", "unit", "std", "missing"}, `std` one for each axis and `missing` the times without a number.
     """
-    spikes = session.spikes_of_units()
-    rates = spikes / session.seconds
-    lengths = [_length(session, start, stop) for start, stop in runs(session.segment)]
+    spikes, lengths = session.spikes_of_units(), session.lengths_s()
+    rates = spikes / sum(lengths)
     return {
         "name": session.name,
         "units": len(session.units),
-        "seconds": session.seconds,
+        "seconds": sum(lengths),
         "spikes": int(spikes.sum()),
         "bin_ms": 1000 * session.spikes.bin_s if isinstance(session.spikes, Counts) else None,
         "clock_ms": 1000 * float(np.median(np.diff(session.clock))),
@@ -81,16 +81,11 @@ def excerpt(session: Session, *, seconds: float = SHOWN_S) -> Excerpt:
     else:
         # A slow clock makes wide bins: each needs a time of it.
         step = max(float(np.diff(session.clock[start:stop]).max(initial=0)) for start, stop in runs(session.segment))
-        bin_s = max(SHOWN_BIN_S, np.ceil(1000 * step) / 1000)
+        bin_s = max(SHOWN_BIN_S, math.ceil(1000 * step - 1e-3) / 1000)
     binned = bin_session(session, bin_s, missing="cut")
     start, stop = max(runs(binned.segment), key=lambda run: run[1] - run[0])
     part = slice(start, min(stop, start + round(seconds / bin_s)))
     return Excerpt(binned.counts[part], binned.velocity[part], binned.unit, bin_s, float(binned.start_s[start]))
-
-
-def _length(session: Session, start: int, stop: int) -> float:
-    last = session.spikes.bin_s if isinstance(session.spikes, Counts) else 0.0
-    return float(session.clock[stop - 1] - session.clock[start]) + last
 
 
 def _drift(session: Session) -> float | None:

@@ -21,9 +21,12 @@ LEAST_STD = 1e-3
 
 
 class Stretch(NamedTuple):
-    """A continuous piece of one day: `x` `[T, units]` and `velocity` `[T, axes]`, float32; `day` counts from 0."""
+    """A continuous piece of one day: `x` `[T, units]`, `velocity` `[T, axes]`; `day` counts from 0.
 
-    x: NDArray[np.float32]
+    Counts stay the small integers that they are, so that a month of days fits into memory; smoothed ones are float32.
+    """
+
+    x: NDArray
     velocity: NDArray[np.float32]
     day: int
 
@@ -71,13 +74,9 @@ class NeuralSamples(Dataset[tuple[Tensor, Tensor, int]]):
         self.unit = unit
         self.steps = steps
         self.seed = seed
+        counts = [1 if steps is None else -(-len(stretch.x) // steps) for stretch in stretches]
         # Which stretch a sample is from, the how manieth of how many windows.
-        self._windows = [
-            (i, j, count)
-            for i, stretch in enumerate(stretches)
-            for count in (1 if steps is None else -(-len(stretch.x) // steps),)
-            for j in range(count)
-        ]
+        self._windows = [(i, j, count) for i, count in enumerate(counts) for j in range(count)]
         # Shared, because workers that outlive an epoch hold a copy of everything else.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -104,7 +103,7 @@ class NeuralSamples(Dataset[tuple[Tensor, Tensor, int]]):
             start = round((window + u) / count * len(x) - self.steps / 2)
             start = min(max(start, 0), len(x) - self.steps)
             stop = start + self.steps
-        return torch.from_numpy(x[start:stop]), torch.from_numpy(velocity[start:stop]), day
+        return torch.from_numpy(x[start:stop].astype(np.float32)), torch.from_numpy(velocity[start:stop]), day
 
     @staticmethod
     def collate(samples: Sequence[tuple[Tensor, Tensor, int]]) -> Batch:
@@ -162,8 +161,10 @@ def arrange(days: Sequence[Binned], config: Decoded, split: Split) -> NeuralSamp
         for start, stop in stretches(binned, split, by=config.split, shares=config.shares, gap=gap)
         if len(moved := binned.velocity[start + lag : stop])
     ]
-    longest = max((len(piece.x) for piece in pieces), default=0)
-    if not longest or (split == "train" and longest < config.steps):
+    if not pieces:
+        raise ValueError(f"no piece of the {split} split outlasts {config.lag_ms:g} ms: use a smaller --data.lag-ms")
+    longest = max(len(piece.x) for piece in pieces)
+    if split == "train" and longest < config.steps:
         raise ValueError(
             f"the longest continuous piece of the {split} split has {longest} bins of {config.bin_ms:g} ms, a window "
             f"{config.steps}: use --data.steps {longest}, or longer sessions"
@@ -173,16 +174,18 @@ def arrange(days: Sequence[Binned], config: Decoded, split: Split) -> NeuralSamp
     return NeuralSamples(pieces, names, bin_s=bin_s, unit=days[0].unit, steps=steps, seed=config.seed)
 
 
-def smooth(counts: NDArray, *, bins: float) -> NDArray[np.float32]:
-    """Return a causal exponential mean of counts `[T, ...]`, from rest, with a time constant of so many bins; 0: none.
+def smooth(counts: NDArray, *, bins: float) -> NDArray:
+    """Return a causal exponential mean of counts `[T, ...]`, from rest, with a time constant of so many bins.
 
         y[t] = a y[t-1] + (1 - a) x[t],   a = exp(-1 / bins)
+
+    0 bins: the counts as they are.
 
     >>> smooth(np.array([1, 0, 0]), bins=1 / np.log(2))
     array([0.5  , 0.25 , 0.125], dtype=float32)
     """
     if not bins:
-        return counts.astype(np.float32)
+        return counts
     a = np.exp(-1 / bins)
     y, mean = np.empty(counts.shape, np.float32), np.zeros(counts.shape[1:])
     for t, x in enumerate(counts):

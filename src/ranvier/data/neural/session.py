@@ -85,11 +85,10 @@ class Session:
                 f"{self.clock[i]:.6f} s), nor at {len(back) - 1:,} others: sort or cut the recording"
             )
 
-    @property
-    def seconds(self) -> float:
-        """Length of all segments together."""
+    def lengths_s(self) -> list[float]:
+        """Return the length of each segment in seconds."""
         last = self.spikes.bin_s if isinstance(self.spikes, Counts) else 0.0
-        return float(sum(self.clock[stop - 1] - self.clock[start] + last for start, stop in runs(self.segment)))
+        return [float(self.clock[stop - 1] - self.clock[start]) + last for start, stop in runs(self.segment)]
 
     def spikes_of_units(self) -> NDArray[np.int64]:
         """Return how many spikes each unit has while the clock runs, `[units]`."""
@@ -149,4 +148,6 @@ def segments_of_clock(clock: NDArray[np.float64]) -> NDArray[np.int64]:
     array([0, 0, 0, 1, 1])
     """
     step = np.diff(clock)
+    if not len(step):
+        return np.zeros(len(clock), np.int64)
     return np.concatenate([[0], np.cumsum(step > GAP * np.median(step))])
