@@ -7,6 +7,7 @@ currents and the gradient that comes in.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,13 @@ from torch import Tensor, nn
 
 from benchmarks.gate import agreement, check
 from benchmarks.harness import Call, Row, Settings, row, take_turns
+from ranvier import models
 from ranvier.audit.memory import live_memory
 from ranvier.kernels.surrogate import spike
 from ranvier.layers.sdn import Reparameterised, reparameterised
 from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.neurons import LIF
+from ranvier.recipes import load
 
 EXACT, OURS, CONV, LOOP = "exact", "sdn, ours", "sdn, one convolution", "loop over time"
 LANES = {"full": ((64, 256), (16, 1024)), "quick": ((8, 64),), "tiny": ((2, 3),)}
@@ -28,6 +31,7 @@ LOOP_UP_TO = 8192
 # Issue: of the time of a surrogate network written as one convolution; over the loop at 8K; of a straight line.
 MOST_OF_CONV, OVER_LOOP, MOST_BEND = 0.1, 8.0, 1.2
 DECAY = 0.125
+NEURONS = ("exact", "full", "sltt", "sdn", "no-reset", "gelu", "loop")
 # Values of a block of signals, whose eight channels are to stay in the cache of a core.
 BLOCK = 1 << 15
 Neuron = Callable[[Tensor], Tensor]
@@ -60,7 +64,25 @@ def run(settings: Settings) -> list[Row]:
             row(f"{EXACT}: dearest element of the cheapest", bend, "x", column=column, better="lower", target=MOST_BEND)
         )
         rows += _memory(batch, channels, LENGTHS[settings.size][0], settings.device)
-    return rows
+    return rows + _whole(settings)
+
+
+def _whole(settings: Settings) -> list[Row]:
+    """Return the time of a training step of the network of `psmnist-small` with each of its neurons."""
+    recipe = load("psmnist-small")
+    steps, batch = {"full": (784, 50), "quick": (784, 10), "tiny": (20, 2)}[settings.size]
+    x = torch.rand(steps, batch, 1, generator=torch.Generator().manual_seed(0)).to(settings.device)
+    calls: dict[str, Call] = {}
+    for neuron in NEURONS:
+        torch.manual_seed(0)
+        net = models.build(replace(recipe.model, neuron=neuron)).to(settings.device)  # type: ignore[arg-type]
+        calls[neuron] = lambda net=net: net(x).mean(0).square().sum().backward()
+    rounds = take_turns(calls, rounds=settings.rounds, device=settings.device)
+    column = f"{recipe.name}, a step of {batch} sequences"
+    return [
+        row(name, 1e3 * rounds.median(name), "ms", column=column, better="lower", note=f"exact {ratio:.2f}x as fast")
+        for name, ratio in ((name, rounds.ratio(name, "exact")) for name in NEURONS)
+    ]
 
 
 def _calls(steps: int, batch: int, channels: int, device: str) -> dict[str, Call]:

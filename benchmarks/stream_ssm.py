@@ -59,7 +59,10 @@ def _wide(config: SpikingSSM, rate: float, column: str, settings: Settings) -> l
     with torch.inference_mode():
         found = _calibrate(net, x, rate)
         dense, gathered = folded(net), event_driven(net)
-        check("gather", gathered(x), dense(x), rtol=1e-3)
+        # A rounding error flips a spike here and there, and sixteen blocks make much of it: block by block.
+        s = (torch.rand(INPUTS, 1, config.width) < rate).float()
+        for i, (ours, theirs) in enumerate(zip(_mixes(gathered), _mixes(dense), strict=True)):
+            check(f"gather of block {i}", torch.cat([ours(one) for one in s.split(1)]), theirs(s), rtol=1e-5)
         calls = {"dense": _steps(dense, x), "gather": _steps(gathered, x)}
         rounds = take_turns(
             {name: lambda steps=steps: next(steps) for name, steps in calls.items()},
@@ -74,6 +77,10 @@ def _wide(config: SpikingSSM, rate: float, column: str, settings: Settings) -> l
         *rows,
         row("gather faster than dense", rounds.ratio("dense", "gather"), "x", column=column, target=target, note=note),
     ]
+
+
+def _mixes(net: nn.Module) -> list[nn.Module]:
+    return [module.mix for module in net.modules() if isinstance(module, SpikingS4D)]
 
 
 def _steps(net: nn.Module, x: Tensor) -> Iterator[Tensor]:

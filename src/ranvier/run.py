@@ -4,6 +4,7 @@
 |--------------------------|------------------------------------------------------------------------------------------|
 | `config.json`            | the recipe, every setting                                                                |
 | `environment.json`       | versions, machine, threads and kernels of the latest start                               |
+| `vocabulary.json`        | where samples are words: the word of each number                                         |
 | `metrics.jsonl`          | one line each measurement: epoch, step, split, loss, score of the task, seconds          |
 | `checkpoint.safetensors` | the whole state of the training, from which it resumes                                   |
 | `weights.safetensors`    | the weights that were kept                                                               |
@@ -26,9 +27,12 @@ from ranvier.recipes.saved import differences, from_plain, to_plain
 if TYPE_CHECKING:
     from torch import nn
 
+    from ranvier.data.sequences.vocabulary import Vocabulary
+
 SCHEMA = 1
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
+VOCABULARY = "vocabulary.json"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -60,6 +64,20 @@ class Run:
         path = self.path / METRICS
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
+
+    @property
+    def vocabulary(self) -> "Vocabulary":
+        """The words behind the numbers.
+
+        Raises:
+            FileNotFoundError: the run was not trained on words.
+        """
+        from ranvier.data.sequences.vocabulary import Vocabulary
+
+        path = self.path / VOCABULARY
+        if not path.exists():
+            raise FileNotFoundError(f"{self.path} has no {VOCABULARY}: it was trained on {self.config.data.name!r}")
+        return Vocabulary(tuple(json.loads(path.read_text())))
 
     def net(self, *, folded: Precision | None = None) -> "nn.Module":
         """Build the network with the weights that were kept, in evaluation mode.

@@ -1,13 +1,16 @@
 """Every number here was counted by hand."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from ranvier import models
 from ranvier.audit import Energy, audit
 from ranvier.carry import Carry, State, Temporal
+from ranvier.recipes import SpikingSSM
 
 
 class Threshold(Temporal):
@@ -132,3 +135,16 @@ def test_as_dict_is_plain():
     plain = json.loads(json.dumps(audit(nn.Sequential(nn.Linear(2, 2)), torch.ones(1, 1, 2)).as_dict()))
     assert plain["totals"]["macs"] == 4
     assert plain["layers"][0]["multiplication_free"] is True
+
+
+def test_a_state_space_network_is_counted_whole():
+    config = SpikingSSM(vocabulary=5, classes=3, layers=1, width=4, state=6, norm="batch")
+    cost = audit(models.build(config), torch.randint(5, (7, 2)))
+    macs = {layer.name.rpartition(".")[2]: layer.macs for layer in cost.layers}
+    # Each of 3 complex modes a channel: 4 multiplications for its state, 2 for its output; and D.
+    assert macs["s4d"] == 4 * (3 * 6 + 1)
+    assert macs["mix"] == 4 * 8
+    assert macs["decoder"] == 4 * 3
+    assert cost.uncounted == ()
+    both = audit(models.build(replace(config, bidirectional=True)), torch.randint(5, (7, 2)))
+    assert {layer.name.rpartition(".")[2]: layer.macs for layer in both.layers}["s4d"] == 4 * (2 * 3 * 6 + 1)

@@ -12,7 +12,7 @@ from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.ssm import S4D
 from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
-from ranvier.recipes import SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes import SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 
 from .temporal import temporal
 
@@ -30,6 +30,17 @@ class EncoderAlone(Temporal):
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         return self.encoder((x, x), carry)[-1]
+
+
+class OfTokens(Temporal):
+    """A network on tokens, which reads values as such."""
+
+    def __init__(self, net: nn.Module, vocabulary: int) -> None:
+        super().__init__()
+        self.net, self.vocabulary = net, vocabulary
+
+    def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
+        return self.net((7 * x).long() % self.vocabulary, carry)
 
 
 TestIF = temporal(lambda: IF(), features=(4,))
@@ -107,4 +118,8 @@ TestSpikingSSMReleased = temporal(
         SpikingSSM(in_channels=3, layers=1, width=4, state=2, neuron="full", norm="batch", norm_placed="released")
     ),
     features=(3,),
+)
+TestSpikingLM = temporal(
+    lambda: OfTokens(models.build(SpikingLM(vocabulary=9, cutoffs=(2, 5), division=2, layers=2, width=4, state=4)), 9),
+    features=(),
 )

@@ -12,11 +12,14 @@ from torch.nn.modules.conv import _ConvNd
 
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
+from ranvier.layers.spiking_ssm import SpikingS4D
 from ranvier.layers.ssam import Product
 from ranvier.layers.ssm import S4D
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
+# Parameters that cost no operation: looked up, or a threshold that scales how the modes before it are read out.
+FREE = (nn.Embedding, SpikingS4D)
 
 
 def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
@@ -26,7 +29,8 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
     layer of its own with one MAC per value, and so is a product of two activations (`Product`). The modes of `S4D` cost
     what their recurrence does, see `S4D.macs`. Convolution, linear, batch norm, products, modes and neurons are
-    counted; every other module that owns parameters is named in `Audit.uncounted`.
+    counted; embeddings and the thresholds of `SpikingS4D` cost nothing; every other module that owns parameters is
+    named in `Audit.uncounted`.
 
     Raises:
         ValueError: `x` has no time and batch axes, or the network has no layer to count.
@@ -56,7 +60,9 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     uncounted = [
         name or type(module).__name__
         for name, module in modules.items()
-        if name not in seen and next(module.parameters(recurse=False), None) is not None
+        if name not in seen
+        and not isinstance(module, FREE)
+        and next(module.parameters(recurse=False), None) is not None
     ]
     total = sum(p.numel() for p in net.parameters())
     return Audit(tuple(layers), tuple(neurons), tuple(uncounted), x.shape[0], total, energy)

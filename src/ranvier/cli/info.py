@@ -182,11 +182,11 @@ def _about_run(folder: Path, *, json: bool) -> None:
         "run": str(folder),
         "recipe": run.config.name,
         "trained": f"{measured[-1]['epoch'] + 1 if measured else 0} of {run.config.train.epochs} epochs",
-        task.metric_name: f"{100 * run.result[task.metric]:.1f} % held out"
+        task.metric_name: f"{task.shown(run.result[task.metric])} held out"
         if done
         else "not finished: continue with --resume",
-        "best so far": f"{100 * max(scores):.1f} % on the validation split" if scores else "",
-        "expected": f"{100 * expected.value:.1f} % ({expected.source})" if expected else "nothing stated",
+        "best so far": f"{task.shown(max(scores, key=task.worth))} on the validation split" if scores else "",
+        "expected": f"{task.shown(expected.value)} ({expected.source})" if expected else "nothing stated",
         "data": _steps(run.config.data),
         "model": run.config.model.name,
     }

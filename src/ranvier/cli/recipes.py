@@ -25,7 +25,7 @@ def recipes(*, json: bool = False) -> None:
     for column in ("recipe", "expected", "what it is"):
         table.add_column(column)
     for recipe, about in found:
-        expected = f"{recipe.task.metric_name} {100 * recipe.expected.value:.1f} %" if recipe.expected else ""
+        expected = f"{recipe.task.metric_name} {recipe.task.shown(recipe.expected.value)}" if recipe.expected else ""
         table.add_row(f"[bold]{recipe.name}[/]", expected, about)
     out = console()
     out.print(table)

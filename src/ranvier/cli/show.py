@@ -17,9 +17,9 @@ BARS = "▏▎▍▌▋▊▉█"
 
 def score_line(result: Mapping[str, Any], task: "Task") -> str:
     """Return the score with the number of recordings, and the expected number where there is one."""
-    line = f"{task.metric_name} [bold]{100 * result[task.metric]:.1f} %[/] on {result['samples']:,} held-out recordings"
+    line = f"{task.metric_name} [bold]{task.shown(result[task.metric])}[/] on {result['samples']:,} held-out recordings"
     if result.get("expected"):
-        line += f" (expected {100 * result['expected']['value']:.1f} %, {result['expected']['source']})"
+        line += f" (expected {task.shown(result['expected']['value'])}, {result['expected']['source']})"
     return line
 
 

@@ -1,5 +1,6 @@
 """`ranvier test RUN`."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -83,7 +84,19 @@ def _membranes(found: dict[str, Any]) -> Iterator[str]:
         )
 
 
-DETAILS = {"classify": _confused, "detect": _boxes, "segment": _pixels, "imitate": _membranes}
+def _words(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['words']:,} words, {found['loss'] / math.log(2):.2f} bits each"
+    yield f"counting the words of the training text: unigrams {found['unigram_perplexity']:.2f}"
+    yield f"pairs of words, with Kneser-Ney smoothing: bigrams {found['bigram_perplexity']:.2f}"
+
+
+DETAILS = {
+    "classify": _confused,
+    "detect": _boxes,
+    "segment": _pixels,
+    "imitate": _membranes,
+    "language": _words,
+}
 
 
 def run(arguments: list[str]) -> int:

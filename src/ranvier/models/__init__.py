@@ -11,6 +11,7 @@ BUILDERS = {
     "spikingedn": "ranvier.models.spikingedn:spikingedn",
     "sdn": "ranvier.models.sdn:sdn",
     "spikingssm": "ranvier.models.spikingssm:spikingssm",
+    "spikinglm": "ranvier.models.spikinglm:SpikingLanguageModel",
 }
 """The field `name` of a model's dataclass and the function that builds it."""
 

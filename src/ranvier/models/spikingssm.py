@@ -12,7 +12,7 @@ from ranvier.layers.spiking_ssm import NormedResidual, SpikingS4D
 from ranvier.layers.ssm import S4D
 from ranvier.layers.stack import fold_time
 from ranvier.neurons import LIF, LIFWithoutReset
-from ranvier.recipes import SpikingSSM
+from ranvier.recipes import SpikingLM, SpikingSSM
 
 GRADIENTS = {"exact": "detached", "loop": "detached", "full": "full", "sltt": "spatial"}
 # What a surrogate network makes of one small current tells the decay that it was trained for, about as exactly.
@@ -44,7 +44,7 @@ class Body(Temporal):
         self.encoder = (
             nn.Embedding(config.vocabulary, width) if config.vocabulary else nn.Linear(config.in_channels, width)
         )
-        self.blocks = nn.ModuleList(_block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
 
     def forward(self, x: Tensor, carry: Carry | None = None, *, lengths: Tensor | None = None) -> Tensor:
         """Return features; `lengths` as in `ranvier.layers.ssm.S4D`.
@@ -52,17 +52,9 @@ class Body(Temporal):
         Raises:
             ValueError: a token outside the vocabulary, or values of another width.
         """
-        x = self.encoder(self._tokens(x)) if self.vocabulary else fold_time(self.encoder, x)
+        x = self.encoder(tokens(x, self.vocabulary)) if self.vocabulary else fold_time(self.encoder, x)
         for block in self.blocks:
             x = block(x, carry, lengths=lengths)
-        return x
-
-    def _tokens(self, x: Tensor) -> Tensor:
-        if x.ndim != 2 or x.is_floating_point():
-            raise ValueError(f"expected tokens [time, batch] of integers, got {x.dtype} {tuple(x.shape)}")
-        known = self.vocabulary
-        if not torch.compiler.is_compiling() and x.numel() and not (int(x.min()) >= 0 and int(x.max()) < known):
-            raise ValueError(f"expected tokens 0 to {known - 1}, got {int(x.min())} to {int(x.max())}")
         return x
 
 
@@ -113,7 +105,21 @@ class Loop(LIF):
             return super().fire(*arguments, **options)
 
 
-def _block(config: SpikingSSM) -> NormedResidual:
+def tokens(x: Tensor, known: int) -> Tensor:
+    """Return tokens `[T, B]` if they are some of 0 to `known` - 1.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if x.ndim != 2 or x.is_floating_point():
+        raise ValueError(f"expected tokens [time, batch] of integers, got {x.dtype} {tuple(x.shape)}")
+    if not torch.compiler.is_compiling() and x.numel() and not (int(x.min()) >= 0 and int(x.max()) < known):
+        raise ValueError(f"expected tokens 0 to {known - 1}, got {int(x.min())} to {int(x.max())}")
+    return x
+
+
+def block(config: SpikingSSM | SpikingLM) -> NormedResidual:
+    """Return one block, with fresh weights."""
     s4d = S4D(
         config.width,
         state=config.state,
@@ -126,7 +132,7 @@ def _block(config: SpikingSSM) -> NormedResidual:
     return NormedResidual(body, norm, placed=config.norm_placed, dropout=config.dropout)
 
 
-def _neuron(config: SpikingSSM) -> nn.Module:
+def _neuron(config: SpikingSSM | SpikingLM) -> nn.Module:
     """Fires at 1; the triangle of height 1 is the published derivative of a spike."""
     if config.neuron == "gelu":
         return nn.GELU()
@@ -139,7 +145,7 @@ def _neuron(config: SpikingSSM) -> nn.Module:
     return kind(decay=config.decay, surrogate="triangle", temperature=1.0, gradient=gradient)  # type: ignore[arg-type]
 
 
-def _surrogate(config: SpikingSSM) -> SDN:
+def _surrogate(config: SpikingSSM | SpikingLM) -> SDN:
     """The network of the package or of a file, if it was trained for this neuron."""
     net = load_sdn(config.sdn)
     found = net(torch.tensor([0.5, 0.0]).view(2, 1, 1))[1].item() / 0.5

@@ -5,11 +5,11 @@ import importlib
 
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.neural import Cortex, Neural, Sessions
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
-from ranvier.recipes.task import Classify, Detect, Imitate, Segment
+from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 __all__ = [
     "DDD17",
@@ -28,6 +28,7 @@ __all__ = [
     "Expected",
     "ListOps",
     "Imitate",
+    "Language",
     "Model",
     "NCars",
     "Neural",
@@ -42,6 +43,7 @@ __all__ = [
     "Speech",
     "SpikeFPN",
     "SpikingEDN",
+    "SpikingLM",
     "SpikingSSM",
     "Task",
     "Text",
@@ -64,6 +66,8 @@ RECIPES = {
     "digits-spikingedn": "ranvier.recipes.segment:digits_spikingedn",
     "drive-spikingedn": "ranvier.recipes.segment:drive_spikingedn",
     "drive-spikingedn-frames": "ranvier.recipes.segment:drive_spikingedn_frames",
+    "wikitext2-spikingssm": "ranvier.recipes.language:wikitext2_spikingssm",
+    "wikitext103-spikingssm": "ranvier.recipes.language:wikitext103_spikingssm",
     "sdn": "ranvier.recipes.imitate:sdn",
     "sdn-small": "ranvier.recipes.imitate:sdn_small",
     "psmnist-small": "ranvier.recipes.sequence:psmnist_small",

@@ -160,19 +160,10 @@ class SDN(Checked):
 
 
 @dataclass(frozen=True)
-class SpikingSSM(Checked):
-    """SpikingSSM: S4D blocks whose non-linearity is a spiking neuron; one answer a step."""
+class SpikingBlocks(Checked):
+    """S4D blocks whose non-linearity is a spiking neuron."""
 
-    name: Literal["spikingssm"] = "spikingssm"
-    """the builder in `ranvier.models`"""
-    in_channels: int = 1
-    """values of a step; with a vocabulary, 1: the number of a token"""
-    vocabulary: int = 0
-    """tokens that there are; 0: a step holds values"""
-    classes: int = 10
-    """outputs a step"""
-    pair: bool = False
-    """two documents a sample, in lanes b and B + b: one answer for both, from the means of their outputs (retrieval)"""
+    size: ClassVar[tuple[int, ...]] = ()
     layers: int = 4
     """blocks"""
     width: int = 256
@@ -183,8 +174,6 @@ class SpikingSSM(Checked):
     """smallest and largest step of the modes before training"""
     trainable_b: bool = False
     """learn how the input drives each mode"""
-    bidirectional: bool = False
-    """look ahead too; such a network cannot stream"""
     neuron: Literal["exact", "full", "sltt", "sdn", "loop", "no-reset", "gelu"] = "exact"
     """exact: LIF, no gradient through its reset; full: with it; sltt: none through time; sdn: as sltt, spikes by the
     published approximation; loop: exact by the readable reference; no-reset: LIF that goes on as if it had not fired;
@@ -202,7 +191,42 @@ class SpikingSSM(Checked):
     dropout: float = 0.0
     """share of the channels that training silences, spikes and outputs of a block each"""
 
-    @property
-    def size(self) -> tuple[int, ...]:
-        """A step has no further axes."""
-        return ()
+
+@dataclass(frozen=True)
+class SpikingSSM(SpikingBlocks):
+    """SpikingSSM: S4D blocks whose non-linearity is a spiking neuron; one answer a step."""
+
+    name: Literal["spikingssm"] = "spikingssm"
+    """the builder in `ranvier.models`"""
+    in_channels: int = 1
+    """values of a step; with a vocabulary, 1: the number of a token"""
+    vocabulary: int = 0
+    """tokens that there are; 0: a step holds values"""
+    classes: int = 10
+    """outputs a step"""
+    pair: bool = False
+    """two documents a sample, in lanes b and B + b: one answer for both, from the means of their outputs (retrieval)"""
+    bidirectional: bool = False
+    """look ahead too; such a network cannot stream"""
+
+
+@dataclass(frozen=True)
+class SpikingLM(SpikingBlocks):
+    """SpikingSSM as a language model: words in; out come features, of which a tied softmax makes the next word."""
+
+    in_channels: ClassVar[int] = 1
+    # Words are no classes that a recipe would name.
+    classes: ClassVar[int] = 0
+    bidirectional: ClassVar[bool] = False
+    name: Literal["spikinglm"] = "spikinglm"
+    """the builder in `ranvier.models`"""
+    vocabulary: int = 267_735
+    """words that there are, often ones first"""
+    cutoffs: tuple[int, ...] = ()
+    """number of the first word of each cluster of rarer words (adaptive softmax); none: a plain softmax"""
+    division: int = 4
+    """a cluster's words have vectors so many times shorter than those of the cluster before"""
+    embedding_dropout: float = 0.0
+    """share of the numbers of the words' vectors that training silences at the input"""
+    softmax_dropout: float = 0.0
+    """the same of what the words' vectors are compared with at the output"""

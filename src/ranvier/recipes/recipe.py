@@ -10,15 +10,15 @@ from typing import Literal
 from ranvier.recipes.checked import Checked
 from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
-from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingSSM
+from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.neural import Neural
 from ranvier.recipes.sequences import Sequences, Text
-from ranvier.recipes.task import Classify, Detect, Imitate, Segment
+from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Sequences | Text | Currents | Neural
-Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SDN
-Task = Classify | Detect | Segment | Imitate
+Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN
+Task = Classify | Detect | Segment | Imitate | Language
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -48,6 +48,8 @@ class Train(Checked):
     """step at which the curve ends; from there on its last rate holds; 0: the end of the training"""
     clip: float | None = None
     """largest norm of the gradient; default: not clipped"""
+    window: int = 0
+    """steps that gradients reach back; 0: the whole sequence (see `ranvier.tasks.windows`)"""
     precision: Precision = "float32"
     """of convolutions and matrix products; weights and membranes stay float32"""
     seed: int = 0
@@ -106,6 +108,10 @@ class Recipe:
             raise ValueError(
                 "a batch of one sample has no variance over the pooled map of a step: type --train.batch-size 2, or "
                 "--model.norm batch"
+            )
+        if self.train.window and isinstance(self.model, SpikingSSM) and (self.model.bidirectional or self.model.pair):
+            raise ValueError(
+                "a network that looks ahead has no memory that could go on from window to window: type --train.window 0"
             )
         if isinstance(self.data, Prophesee) and self.data.classes != self.task.classes:
             raise ValueError(

@@ -113,3 +113,17 @@ class Imitate(Scored):
     """the task in `ranvier.tasks`"""
     loss: Literal["smooth_l1", "mse"] = "smooth_l1"
     """smooth_l1, as released, is half of the mean squared error (mse) where errors stay below 1"""
+
+
+@dataclass(frozen=True)
+class Language(Scored):
+    """Cross-entropy of each next word; perplexity, beside that of unigrams and bigrams of the training text."""
+
+    target: ClassVar[str] = "tokens"
+    metric: ClassVar[str] = "perplexity"
+    metric_name: ClassVar[str] = "perplexity"
+    percent: ClassVar[bool] = False
+    lower_is_better: ClassVar[bool] = True
+    classes: ClassVar[tuple[str, ...]] = ()
+    name: Literal["language"] = "language"
+    """the task in `ranvier.tasks`"""

@@ -18,12 +18,13 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
     """Four numbers: the score beside the expected one, recordings (with `note` below), firing, energy."""
     score, expected, mark, said = result[task.metric], result.get("expected"), None, "no number was expected"
     if expected:
-        mark, said = expected["value"], f"expected {100 * expected['value']:.1f} %, {expected['source']}"
+        mark, said = expected["value"], f"expected {task.shown(expected['value'])}, {expected['source']}"
     joule, unit = energy(cost.energy_pj * cost.steps).split()
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
-    name, meter = f"{task.metric_name}, held out", page.meter(score, mark)
+    name, meter = f"{task.metric_name}, held out", page.meter(score, mark) if task.percent else ""
+    value, _, unit_of_score = task.shown(score).partition(" ")
     tiles = (
-        page.tile(name, f"{100 * score:.1f}", "%", said, lead=True, extra=meter),
+        page.tile(name, value, unit_of_score, said, lead=True, extra=meter),
         page.tile("recordings tested", f"{result['samples']:,}", "", note),
         page.tile("neurons that fire", f"{100 * cost.firing_rate:.1f}", "% a step", f"of {cost.spiking:,.0f} neurons"),
         page.tile("energy of a recording", joule, unit, ann),

@@ -24,6 +24,8 @@ __all__ = ["note", "sections"]
 
 # Points of a line; a waveform has more samples than a picture has dots.
 POINTS = 2000
+# Words that can be written side by side.
+WORDS = 40
 
 
 def sections(run: Run, net: nn.Module, batch: Batch) -> list[str]:
@@ -40,11 +42,15 @@ def sections(run: Run, net: nn.Module, batch: Batch) -> list[str]:
         batch.x, batch.target, answer[None], {name: said[name].flatten(2) for name in said if name in neurons}
     )
     steps = [int(length) for length in batch.lengths]
-    shown = [answers(samples, steps, classes), one_sequence(samples, logits, steps, classes, causal=lengths is None)]
-    return [*shown, mistakes(result["confusion"], classes)]
+    words = () if batch.x.is_floating_point() else run.vocabulary.words
+    return [
+        answers(samples, steps, classes, words),
+        one_sequence(samples, logits, steps, classes, words, causal=lengths is None),
+        mistakes(result["confusion"], classes),
+    ]
 
 
-def answers(samples: Samples, steps: Sequence[int], classes: Sequence[str]) -> str:
+def answers(samples: Samples, steps: Sequence[int], classes: Sequence[str], words: Sequence[str]) -> str:
     """Several sequences with the answers."""
     cards = []
     for i in samples.to_show():
@@ -53,7 +59,7 @@ def answers(samples: Samples, steps: Sequence[int], classes: Sequence[str]) -> s
         x = samples.x[: steps[i], i]
 
         def draw(figure: Figure, x: Tensor = x) -> None:
-            _input(figure.subplots(), x)
+            _input(figure.subplots(), x, words)
 
         title = f"answer {answer}{mistake}: {steps[i]:,} steps"
         cards.append(page.card(svg(draw, width=4.6, height=1.2), title))
@@ -65,7 +71,13 @@ def answers(samples: Samples, steps: Sequence[int], classes: Sequence[str]) -> s
 
 
 def one_sequence(
-    samples: Samples, logits: Tensor, steps: Sequence[int], classes: Sequence[str], *, causal: bool
+    samples: Samples,
+    logits: Tensor,
+    steps: Sequence[int],
+    classes: Sequence[str],
+    words: Sequence[str],
+    *,
+    causal: bool,
 ) -> str:
     """Input, spikes and, where the network does not look ahead, the answer so far, of one sequence."""
     i = samples.to_show()[0]
@@ -75,7 +87,7 @@ def one_sequence(
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-        _input(grid[0], samples.x[:length, i])
+        _input(grid[0], samples.x[:length, i], words)
         grid[0].set_ylabel("input", rotation=0, ha="right", va="center")
         for row, (ax, spikes) in enumerate(zip(grid[1:], layers.values(), strict=False), start=1):
             plot.raster(ax, spikes, rows=40)
@@ -95,14 +107,16 @@ def one_sequence(
     )
 
 
-def _input(ax: Axes, x: Tensor) -> None:
-    """Draw values `[T, 1]` as a line, `[T, C]` as a picture, and tokens `[T]` as their numbers."""
+def _input(ax: Axes, x: Tensor, words: Sequence[str]) -> None:
+    """Draw values `[T, 1]` as a line, `[T, C]` as a picture, and tokens `[T]` as words, or many as their numbers."""
     values = x.detach().cpu().numpy()
     t = np.arange(len(values))
     if values.ndim == 2 and values.shape[1] > 1:
-        ax.imshow(
-            values.T, aspect="auto", interpolation="nearest", cmap="Blues", extent=(0, len(t), values.shape[1], 0)
-        )
+        ax.imshow(values.T, aspect="auto", interpolation="nearest", cmap="Blues")
+    elif values.ndim == 1 and len(t) <= WORDS:
+        for i, token in enumerate(values):
+            ax.text(i + 0.5, 0.5, words[int(token)], rotation=90, ha="center", va="center", fontsize=8)
+        ax.set_xlim(0, len(t))
     else:
         every = max(1, len(t) // POINTS)
         ax.plot(t[::every], values.reshape(len(t))[::every], color=BLUE, linewidth=0.7)

@@ -20,6 +20,7 @@ TASKS = {
     "detect": "ranvier.report.detect",
     "segment": "ranvier.report.segment",
     "imitate": "ranvier.report.imitate",
+    "language": "ranvier.report.language",
 }
 """The module with the sections of a task, for events unless it says so: `sections(run, net, batch)`, `note(result)`."""
 

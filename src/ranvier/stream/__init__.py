@@ -12,6 +12,7 @@ The way of the data has one function for each arrow, so that a camera can be kep
 
 from ranvier.stream.answer import StreamStep, stream
 from ranvier.stream.detections import detection_rows
+from ranvier.stream.generate import generate
 from ranvier.stream.pace import Pace, paced, timed
 from ranvier.stream.percentiles import Latencies
 from ranvier.stream.window import Window, cut, stacked, windows
@@ -28,4 +29,5 @@ __all__ = [
     "Pace",
     "Latencies",
     "detection_rows",
+    "generate",
 ]

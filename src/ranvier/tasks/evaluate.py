@@ -3,21 +3,20 @@
 from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ranvier.data import datasets
+from ranvier.data.datasets import Split
 from ranvier.layers import mean_over_time
 from ranvier.neurons import LI, Neuron
 from ranvier.recipes import Recipe
 from ranvier.recipes.recipe import Precision
 from ranvier.run import open_run
-from ranvier.tasks.task import Task, build
-
-Split = Literal["train", "val", "test"]
+from ranvier.tasks.task import Task, baselines, build
 
 
 def evaluate(
@@ -31,8 +30,7 @@ def evaluate(
     """Measure the weights that a run kept, if asked in the form that `ranvier.layers.folded` gives the network.
 
     Returns:
-        The task's result (see `Evaluation.result` of each task), `samples` (how many were measured) and `firing_rate`
-        (spikes per neuron and step, by the layer's name).
+        As `judge`.
 
     Raises:
         FileNotFoundError: there is no run, or it is not finished.
@@ -40,9 +38,21 @@ def evaluate(
     if threads is not None:
         torch.set_num_threads(threads)
     opened = open_run(run)
-    batches = held_out(opened.config, split)
-    net = opened.net(folded=folded).to(device)
-    return measure(net, batches, build(opened.config, net), device=device)
+    return judge(opened.net(folded=folded).to(device), opened.config, split, device=device)
+
+
+def judge(
+    net: nn.Module, recipe: Recipe, split: Split = "test", *, device: str | torch.device = "cpu"
+) -> dict[str, Any]:
+    """Measure a network on a split, and what it has to beat there.
+
+    Returns:
+        The task's result (see `Evaluation.result` of each task), `samples` (how many were measured), `firing_rate`
+        (spikes per neuron and step, by the layer's name), and what simple models reach, where the task has any (see
+        `ranvier.tasks.task.BASELINES`).
+    """
+    batches = held_out(recipe, split)
+    return measure(net, batches, build(recipe, net), device=device) | baselines(recipe, split)
 
 
 def held_out(recipe: Recipe, split: Split) -> Iterable[datasets.Batch]:
@@ -57,7 +67,7 @@ def measure(
     """Run `net` over all batches without gradients; its mode is put back afterwards.
 
     Returns:
-        As `evaluate`.
+        As `judge`, without the simple models.
     """
     evaluation, samples = task.evaluation(), 0
     was_training = net.training

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ranvier.data.datasets import Samples
-from ranvier.recipes import Classify, Recipe, SpikingEDN, SpikingSSM
+from ranvier.recipes import Classify, Recipe, SpikingEDN, SpikingLM, SpikingSSM
 
 
 def check_fit(recipe: Recipe, samples: Samples) -> None:
@@ -23,13 +23,15 @@ def check_fit(recipe: Recipe, samples: Samples) -> None:
         raise ValueError(
             f"{recipe.data.name!r} gives {len(xs)} sequences a sample, the model takes {wanted}: type --model.{option}"
         )
-    vocabulary = getattr(samples, "vocabulary", None)
+    vocabulary, known = getattr(samples, "vocabulary", None), getattr(recipe.model, "vocabulary", 0)
+    # A language model answers with any word that it has: there must be none without a name.
+    speaks = isinstance(recipe.model, SpikingLM)
     if vocabulary is None:
         _check_values(recipe, xs[0])
-    elif getattr(recipe.model, "vocabulary", 0) < len(vocabulary):
+    elif known < len(vocabulary) or (speaks and known > len(vocabulary)):
         raise ValueError(
-            f"{recipe.data.name!r} has {len(vocabulary):,} tokens, the model takes "
-            f"{getattr(recipe.model, 'vocabulary', 0) or 'values'}: type --model.vocabulary {len(vocabulary)}"
+            f"{recipe.data.name!r} has {len(vocabulary):,} tokens, the model takes {known or 'values'}: type "
+            f"--model.vocabulary {len(vocabulary)}"
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from ranvier.data.datasets import Batch
+from ranvier.data.datasets import Batch, Split
 from ranvier.recipes import Recipe
 
 
@@ -38,8 +38,12 @@ TASKS = {
     "detect": "ranvier.tasks.detect:detection",
     "segment": "ranvier.tasks.segment:segmentation",
     "imitate": "ranvier.tasks.imitate:imitation",
+    "language": "ranvier.tasks.language:language",
 }
 """The field `name` of a task's dataclass, and the function that makes it for a network."""
+
+BASELINES = {"language": "ranvier.tasks.ngrams:baselines"}
+"""Tasks that simple models can do too, and the function (recipe, split) that fits these and says what they reach."""
 
 
 def build(recipe: Recipe, net: nn.Module) -> Task:
@@ -53,3 +57,11 @@ def build(recipe: Recipe, net: nn.Module) -> Task:
         raise ValueError(f"no task {name!r}: expected one of {', '.join(TASKS)}")
     module, function = TASKS[name].split(":")
     return getattr(importlib.import_module(module), function)(recipe.task, net)
+
+
+def baselines(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """Return what simple models reach on a split: entries of the result beside those of the network."""
+    if recipe.task.name not in BASELINES:
+        return {}
+    module, function = BASELINES[recipe.task.name].split(":")
+    return getattr(importlib.import_module(module), function)(recipe, split)

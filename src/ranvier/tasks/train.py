@@ -32,6 +32,7 @@ from ranvier.run import (
     CHECKPOINT,
     ENVIRONMENT,
     RESULT,
+    VOCABULARY,
     WEIGHTS,
     Run,
     append_metrics,
@@ -43,13 +44,14 @@ from ranvier.run import (
 from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.checkpoint import Checkpoint, Tensors, pack_optimizer, unpack_optimizer
 from ranvier.tasks.environment import environment
-from ranvier.tasks.evaluate import answers, held_out, measure
+from ranvier.tasks.evaluate import answers, held_out, judge, measure
 from ranvier.tasks.fit import check_fit
 from ranvier.tasks.nonfinite import first_nonfinite
 from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
 from ranvier.tasks.tally import Tally
 from ranvier.tasks.task import build
+from ranvier.tasks.windows import in_windows
 
 
 def train(
@@ -91,12 +93,15 @@ def train(
         if (run.path / RESULT).exists():
             return run
         write_json(run.path / ENVIRONMENT, environment(device=device))
+        vocabulary = getattr(samples, "vocabulary", None)
+        if vocabulary is not None:
+            write_json(run.path / VOCABULARY, vocabulary.words)
         training = Training(net, samples, run)
         shown = show_training(
             steps=training.steps,
             first=training.step,
             epochs=recipe.train.epochs,
-            metric=recipe.task.metric,
+            task=recipe.task,
             enabled=progress,
         )
         with shown as training.show:
@@ -190,7 +195,8 @@ class Training(pl.LightningModule):
         torch.manual_seed(mix(self.recipe.train.seed, self.step))
 
     def training_step(self, batch: datasets.Batch, batch_idx: int) -> Tensor:
-        output = answers(self.net, batch)
+        window, seed = self.recipe.train.window, mix(self.recipe.train.seed, self.step)
+        output = in_windows(self.net, batch.x, window, seed=seed) if window else answers(self.net, batch)
         loss, means = self.task.loss(output, batch)
         value = loss.item()
         self.input = batch.x
@@ -216,8 +222,9 @@ class Training(pl.LightningModule):
         found = measure(self.net, self.validation, self.task, device=self.device)
         score = self.recipe.task.metric
         means = {"train": self.tally.means(), "val": {"loss": found["loss"], score: found[score]}}
-        if self.recipe.train.select == "best" and found[score] > self.best_score:
-            self.best_score = found[score]
+        worth = self.recipe.task.worth(found[score])
+        if self.recipe.train.select == "best" and worth > self.best_score:
+            self.best_score = worth
             self.best = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
         seconds = round(time.monotonic() - self.clock, 3)
         at = {"epoch": self.step // self.per_epoch - 1, "step": self.step}
@@ -235,7 +242,7 @@ class Training(pl.LightningModule):
         weights = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
         write_atomically(self.run.path / WEIGHTS, save(weights))
         net = self.run.net().to(device)
-        result = measure(net, held_out(self.recipe, "test"), build(self.recipe, net), device=device)
+        result = judge(net, self.recipe, device=device)
         expected = self.recipe.expected
         result["seconds"] = round(time.monotonic() - self.clock, 3)
         result["expected"] = None if expected is None else dataclasses.asdict(expected)
