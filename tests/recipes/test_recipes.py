@@ -9,6 +9,7 @@ import pytest
 
 from ranvier.recipes import (
     RECIPES,
+    Cortex,
     Documents,
     DVSGesture,
     EventFrames,
@@ -19,6 +20,7 @@ from ranvier.recipes import (
     Prophesee,
     Recipe,
     Scenes,
+    Sessions,
     Speech,
     Text,
     load,
@@ -49,10 +51,12 @@ def test_each_recipe_loads_under_its_name_and_survives_json(name: str) -> None:
         Documents(name="aan", length=4000),
         Pathfinder(source="generated", size=128),
         Text(name="wikitext-103", rows=8),
+        Sessions(name="m1-trials", bin_ms=100.0, days=("a", "b"), shares=(0.7, 0.1)),
+        Cortex(days=5, gain=0.05),
     ],
 )
 def test_parts_come_back_as_their_own_kind_under_each_of_their_names(data: Data) -> None:
-    if data.target == "tokens":
+    if data.target in ("tokens", "velocity"):
         plain = json.loads(json.dumps(to_plain(data)))
         assert from_plain(type(data), plain) == data
         return

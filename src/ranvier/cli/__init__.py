@@ -20,7 +20,7 @@ VERBS = {
     "test": "measure the weights of a run on the held-out recordings",
     "recipes": "list what can be trained, and the number to expect",
     "data": "which files of Long Range Arena are there, what is missing and where it belongs",
-    "info": "facts and a picture of an event file, or of a run",
+    "info": "facts and a picture of an event file, of a neural session, or of a run",
     "stream": "feed a recording or a camera to a run: labels, boxes or regions over time, and the latency",
     "generate": "let a language model go on with a text, word by word",
     "audit": "what a run costs: operations, firing rates, energy, memory, latency",

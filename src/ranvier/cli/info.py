@@ -1,4 +1,4 @@
-"""`ranvier info` on an event file, a run or a genotype."""
+"""`ranvier info` on an event file, a neural session, a run or a genotype."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,10 +20,11 @@ def info(
     picture: File = None,
     json: bool = False,
 ) -> None:
-    """Show facts and a picture of an event file, of a run, or of the wiring that a search found.
+    """Show facts and a picture of an event file, of a neural session, of a run, or of the wiring that a search found.
 
     Args:
-        file: an event file of any format, the folder of a run, a genotype (.json), or a published one by name.
+        file: an event file of any format, a neural session (.mat, .nwb, .npz), the folder of a run, a genotype (.json),
+            or a published one by name.
         sensor: width and height in pixels, where the file does not say or says wrong.
         picture: also write the picture as PNG.
         json: one line of JSON for a script.
@@ -32,8 +33,18 @@ def info(
         _about_run(file, json=json)
     elif file.suffix == ".json" or (not file.exists() and file.name in shipped()):
         _about_genotype(load(file), picture, json=json)
+    elif _is_session(file):
+        from ranvier.cli.session import about_session
+
+        about_session(file, picture, json=json)
     else:
         _about_recording(file, sensor, picture, json=json)
+
+
+def _is_session(file: Path) -> bool:
+    from ranvier.data.neural.files import is_session
+
+    return is_session(file)
 
 
 def _about_recording(file: Path, sensor: tuple[int, int] | None, picture: Path | None, *, json: bool) -> None:

@@ -7,6 +7,7 @@ from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.decoder import Decoder
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
+from ranvier.recipes.neural import Cortex, Neural, Sessions
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
@@ -19,6 +20,7 @@ __all__ = [
     "SDN",
     "Classify",
     "ConvClassifier",
+    "Cortex",
     "Currents",
     "Data",
     "Decoder",
@@ -31,6 +33,7 @@ __all__ = [
     "Language",
     "Model",
     "NCars",
+    "Neural",
     "Pathfinder",
     "Pixels",
     "Prophesee",
@@ -38,6 +41,7 @@ __all__ = [
     "Scenes",
     "Segment",
     "Sequences",
+    "Sessions",
     "Speech",
     "SpikeFPN",
     "SpikingEDN",

@@ -31,6 +31,7 @@ COUNTS = (
     "division",
     "cutoffs",
     "held_out",
+    "neurons",
     "dilations",
     "epochs",
     "batch_size",
@@ -51,8 +52,9 @@ SHARES = (
     "least_score",
     "nms_iou",
     "ohem_threshold",
+    "shares",
 )
-POSITIVE = ("zoom", "sigma")
+POSITIVE = ("zoom", "sigma", "bin_ms", "minutes", "gain")
 NOT_NEGATIVE = (
     "burn_in",
     "ohem_least",
@@ -63,6 +65,12 @@ NOT_NEGATIVE = (
     "window",
     "lr",
     "weight_decay",
+    "lag_ms",
+    "smooth_ms",
+    "gap_ms",
+    "jitter_deg",
+    "gain_spread",
+    "replaced",
 )
 
 
@@ -71,7 +79,9 @@ class Checked:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            numbers = value if isinstance(value, tuple) else (value,)
+            values = value if isinstance(value, tuple) else (value,)
+            # A field that may count or name, such as days, has no least name.
+            numbers = [value for value in values if isinstance(value, int | float)]
             if name in COUNTS and any(number < 1 for number in numbers):
                 raise ValueError(f"expected {name} of 1 or more, got {value}")
             if name in SHARES and not all(0 <= number <= 1 for number in numbers):

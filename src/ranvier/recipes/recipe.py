@@ -12,11 +12,12 @@ from ranvier.recipes.currents import Currents
 from ranvier.recipes.data import DDD17, DSEC, EventFrames, NCars, Prophesee, Scenes
 from ranvier.recipes.decoder import Decoder
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
+from ranvier.recipes.neural import Neural
 from ranvier.recipes.sequences import Sequences, Text
 from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
-Data = EventData | Sequences | Text | Currents
+Data = EventData | Sequences | Text | Currents | Neural
 Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN | Decoder
 Task = Classify | Detect | Segment | Imitate | Language
 Precision = Literal["float32", "bfloat16"]

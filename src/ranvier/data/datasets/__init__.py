@@ -55,6 +55,12 @@ DATASETS = {
     "wikitext-2": "ranvier.data.sequences.wikitext:wikitext",
     "wikitext-103": "ranvier.data.sequences.wikitext:wikitext",
     "currents": "ranvier.data.datasets.currents:currents",
+    "sessions": "ranvier.data.neural.recorded:sessions",
+    "s1-random-target": "ranvier.data.neural.recorded:sessions",
+    "m1-center-out": "ranvier.data.neural.recorded:sessions",
+    "m1-trials": "ranvier.data.neural.recorded:sessions",
+    "maze-trial": "ranvier.data.neural.recorded:sessions",
+    "cortex": "ranvier.data.neural.cortex:cortex",
 }
 """The field `name` of a data set's dataclass in `ranvier.recipes`, and the function that makes one split of it."""
 

@@ -25,7 +25,8 @@ class Original(NamedTuple):
 class Batch(NamedTuple):
     """Samples side by side: `x [T, B, ...]`, what is to be found in them, and `lengths [B]` int64, their steps.
 
-    `target` is `[B]` int64 for classes, `[T, B, H, W]` int64 for a class at each pixel, a list of `Boxes` for objects.
+    `target` is `[B]` int64 for classes, `[T, B, H, W]` int64 for a class at each pixel, a list of `Boxes` for objects,
+    `[T, B, axes]` float32 for a velocity. `day` `[B]` int64 says from which day a sample is, where days differ.
     Where samples are letterboxed, a network learns `target` and its answers are judged by `original`.
     """
 
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     target: Any
     lengths: Tensor
     original: Original | None = None
+    day: Tensor | None = None
 
 
 class Samples(Protocol):
