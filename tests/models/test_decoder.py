@@ -15,14 +15,22 @@ PARAMETERS = {
         (64, 2): 56_258, (64, 4): 106_178, (128, 2): 210_818, (128, 4): 408_962,
         (256, 2): 814_850, (256, 4): 1_604_354, (512, 4): 6_354_434,
     },
+    "transformer": {
+        (64, 2): 106_434, (64, 4): 206_402, (128, 2): 409_474, (128, 4): 806_018,
+        (256, 2): 1_605_378, (256, 4): 3_184_898, (512, 4): 12_661_250,
+    },
+    "rwkv": {
+        (64, 2): 114_498, (64, 4): 222_402, (128, 2): 441_986, (128, 4): 870_786,
+        (256, 2): 1_735_938, (256, 4): 3_445_506, (512, 4): 13_706_754,
+    },
     "mamba": {
         (64, 2): 71_810, (64, 4): 137_218, (128, 2): 246_018, (128, 4): 479_234,
         (256, 2): 901_634, (256, 4): 1_777_666, (512, 4): 6_832_130,
     },
 }  # fmt: skip
-STATE = {"gru": 1, "mamba": 38}
+STATE = {"gru": 1, "mamba": 38, "rwkv": 5, "transformer": 200}
 BACKBONES = pytest.mark.parametrize("backbone", PARAMETERS)
-SMALL = Decoder(in_channels=5, width=8, days=3)
+SMALL = Decoder(in_channels=5, width=32, days=3)
 
 
 def build(config: Decoder):
@@ -47,7 +55,9 @@ def test_the_memory_does_not_grow(backbone) -> None:
     net, carry = models.build(Decoder(in_channels=5, backbone=backbone, width=32, layers=3)), Carry()
     for _ in range(3):
         net(torch.zeros(4, 2, 5), carry)
-        numbers = sum(tensor[0].numel() for state in carry.values() for tensor in state.values())
+        numbers = sum(
+            tensor[0].numel() for state in carry.values() for tensor in state.values() if tensor.is_floating_point()
+        )
         assert numbers == 3 * 32 * STATE[backbone]
 
 
@@ -137,3 +147,27 @@ def test_days_that_are_not_known(day, message: str) -> None:
 def test_other_channels_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected \[time, batch, 5 channels\], got \(6, 3, 4\)"):
         build(SMALL)(counts()[..., :4])
+
+
+def test_a_count_that_is_missing_is_taken_for_the_mean() -> None:
+    net, x = build(SMALL), counts()
+    mean, std = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), torch.ones(5)
+    net.set_scale(mean, std, torch.zeros(2), torch.ones(2))
+    known, x[2, :, 3] = x.clone(), float("nan")
+    known[2, :, 3] = 4.0
+    assert torch.equal(net(x), net(known))
+
+
+def test_a_channel_that_was_silent_in_training_says_nothing() -> None:
+    net, x = build(SMALL), counts()
+    net.set_scale(torch.zeros(5), torch.tensor([1.0, 1.0, 0.001, 1.0, 1.0]), torch.zeros(2), torch.ones(2))
+    loud = x.clone()
+    loud[..., 2] += 100
+    assert torch.equal(net(x), net(loud))
+
+
+def test_answers_are_in_the_unit_of_the_movement() -> None:
+    net, x = build(SMALL), counts()
+    before = net(x)
+    net.set_scale(torch.zeros(5), torch.ones(5), torch.tensor([1.0, -1.0]), torch.tensor([10.0, 20.0]))
+    torch.testing.assert_close(net(x), before * torch.tensor([10.0, 20.0]) + torch.tensor([1.0, -1.0]))

@@ -107,7 +107,7 @@ def stream(
         answers = ANSWERS[recipe.task.name](recipe, net, events.sensor, letterbox, score, pace)
         readout = recipe.task.readout if classifies else "last"  # type: ignore[union-attr]
         # The first call of a network allocates and chooses its algorithms: no camera would wait for that.
-        net(fit(torch.zeros(chunk, 1, recipe.model.in_channels, *reversed(events.sensor))).to(device))
+        net(fit(torch.zeros(chunk, 1, recipe.model.in_channels or 0, *reversed(events.sensor))).to(device))
         status = None if json else closing.enter_context(out.status("streaming"))
         try:
             for step in stream(net, ((t, x.to(device)) for t, x in inputs), readout=readout):

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, State, Temporal
+from ranvier.layers.stack import Stack
 
 HEAD = 32
 """Channels of a head where the number of heads is not given (spec of the decoding backbones)."""
@@ -137,7 +138,9 @@ class TransformerBlock(Temporal):
         x <- x + Attention(LN(x))
         x <- x + W2 gelu(W1 LN(x) + b1) + b2          4d hidden channels
 
-    Args: as `Attention`.
+    Args: as `Attention`, and
+
+        dropout: share of what either half adds that training silences.
 
     Shapes: `[T, B, d]` to `[T, B, d]`. 12 d^2 + 13 d parameters; memory: 2 W d numbers for each lane.
 
@@ -148,17 +151,37 @@ class TransformerBlock(Temporal):
     True
     """
 
-    def __init__(self, channels: int, *, window: int = 100, heads: int | None = None, base: float = 1e4) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        window: int = 100,
+        heads: int | None = None,
+        base: float = 1e4,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(channels)
         self.attention = Attention(channels, window=window, heads=heads, base=base)
         self.mlp_norm = nn.LayerNorm(channels)
         self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels))
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, carry: Carry | None = None) -> Tensor:
         """Return `[T, B, d]` for `[T, B, d]`."""
-        x = x + self.attention(self.attention_norm(x), carry)
-        return x + self.mlp(self.mlp_norm(x))
+        x = x + self.dropout(self.attention(self.attention_norm(x), carry))
+        return x + self.dropout(self.mlp(self.mlp_norm(x)))
+
+
+def transformer(width: int, layers: int, *, window: int = 100, dropout: float = 0.0) -> Stack:
+    """Return the body of a network, on `[T, B, width]`: blocks of causal attention, and a norm.
+
+    >>> net = transformer(64, layers=2)
+    >>> sum(p.numel() for p in net.parameters())  # layers (12 d^2 + 13 d) + 2 d
+    100096
+    """
+    blocks = (TransformerBlock(width, window=window, dropout=dropout) for _ in range(layers))
+    return Stack(*blocks, nn.LayerNorm(width))
 
 
 def _turned(z: Tensor, turns: Tensor) -> Tensor:

@@ -124,25 +124,26 @@ class ChannelMix(Temporal):
         return f"{self.width} channels"
 
 
-def rwkv_block(width: int, *, layer: int = 0, layers: int = 1) -> Stack:
+def rwkv_block(width: int, *, layer: int = 0, layers: int = 1, dropout: float = 0.0) -> Stack:
     """Return one block on `[T, B, d]`: x += TimeMix(norm(x)), then x += ChannelMix(norm(x)).
 
-    It starts as the identity. Parameters: 13 d^2 + 11 d. State of a lane: 5 d numbers.
+    It starts as the identity. In training, `dropout` is the share of what either half adds that is silenced.
+    Parameters: 13 d^2 + 11 d. State of a lane: 5 d numbers.
     """
     return Stack(
-        Residual(nn.LayerNorm(width), TimeMix(width, layer=layer, layers=layers)),
-        Residual(nn.LayerNorm(width), ChannelMix(width, layer=layer, layers=layers)),
+        Residual(nn.LayerNorm(width), TimeMix(width, layer=layer, layers=layers), nn.Dropout(dropout)),
+        Residual(nn.LayerNorm(width), ChannelMix(width, layer=layer, layers=layers), nn.Dropout(dropout)),
     )
 
 
-def rwkv(width: int, layers: int) -> Stack:
+def rwkv(width: int, layers: int, *, dropout: float = 0.0) -> Stack:
     """Return RWKV-4 without its embedding and its head: a norm, the blocks, a norm, on `[T, B, width]`.
 
     >>> net = rwkv(64, layers=2)
     >>> sum(p.numel() for p in net.parameters())  # layers (13 d^2 + 11 d) + 4 d
     108160
     """
-    blocks = (rwkv_block(width, layer=layer, layers=layers) for layer in range(layers))
+    blocks = (rwkv_block(width, layer=layer, layers=layers, dropout=dropout) for layer in range(layers))
     return Stack(nn.LayerNorm(width), *blocks, nn.LayerNorm(width))
 
 

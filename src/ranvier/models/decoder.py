@@ -10,22 +10,38 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
+from ranvier.layers.attention import transformer
+from ranvier.layers.blocks import Residual
 from ranvier.layers.gru import GRU
 from ranvier.layers.mamba import mamba
-from ranvier.layers.stack import fold_time
+from ranvier.layers.rwkv import rwkv
+from ranvier.layers.stack import Stack, fold_time
+from ranvier.neurons import LI, PLIF
 from ranvier.recipes import Decoder
 
+LEAST_STD = 1e-3
+"""A channel that varies less is silent."""
+
 BACKBONES = {
-    "gru": lambda config: GRU(config.width, config.width, layers=config.layers, dropout=config.dropout),
-    "mamba": lambda config: mamba(config.width, config.layers, dropout=config.dropout),
+    "gru": lambda c: GRU(c.width, c.width, layers=c.layers, dropout=c.dropout),
+    "rwkv": lambda c: rwkv(c.width, c.layers, dropout=c.dropout),
+    "mamba": lambda c: mamba(c.width, c.layers, dropout=c.dropout),
+    "transformer": lambda c: transformer(c.width, c.layers, window=c.window, dropout=c.dropout),
+    "spiking": lambda c: spiking(c.width, c.layers, dropout=c.dropout),
 }
 """The setting `backbone` and what it makes: a temporal module on `[T, B, width]`."""
 
 
 class NeuralDecoder(Temporal):
-    """Adapter, backbone and readout: an answer for every bin, from the bins up to it.
+    """Scale, adapter, backbone and readout: an answer for every bin, from the bins up to it.
 
-    Shapes: `[T, B, in_channels]` to `[T, B, outputs]`.
+        z = (x - mean) / std of each channel; 0 where x is not a number, or the channel never fired in training
+        y = std (W backbone(adapter(z)) + b) + mean       std and mean of each axis of the movement
+
+    A count that is missing is not a number (NaN): it is taken for the mean, as are channels that `channel_dropout`
+    silences.
+
+    Shapes: `[T, B, in_channels]` to `[T, B, outputs]`, in the unit of the movement.
 
     >>> net = NeuralDecoder(Decoder(backbone="mamba", width=64))
     >>> net(torch.zeros(50, 3, 96)).shape
@@ -34,12 +50,33 @@ class NeuralDecoder(Temporal):
     71810
     """
 
+    x_mean: Tensor
+    x_gain: Tensor
+    y_mean: Tensor
+    y_std: Tensor
+
     def __init__(self, config: Decoder) -> None:
         super().__init__()
-        self.channel_dropout = config.channel_dropout
-        self.adapter = Adapter(config)
+        if config.in_channels is None or config.days is None:
+            raise ValueError("expected numbers of channels and days: type Decoder(in_channels=96, days=1)")
+        self.channel_dropout, self.count_jitter = config.channel_dropout, config.count_jitter
+        self.register_buffer("x_mean", torch.zeros(config.in_channels))
+        self.register_buffer("x_gain", torch.ones(config.in_channels))
+        self.adapter = Adapter(config.in_channels, config.days, config)
         self.backbone = BACKBONES[config.backbone](config)
         self.readout = nn.Linear(config.width, config.outputs)
+        self.register_buffer("y_mean", torch.zeros(config.outputs))
+        self.register_buffer("y_std", torch.ones(config.outputs))
+
+    def set_scale(self, x_mean: Tensor, x_std: Tensor, y_mean: Tensor, y_std: Tensor) -> None:
+        """Take mean and standard deviation of every channel and axis from the training data.
+
+        A channel that never fired there has learned nothing: what it says later is left out.
+        """
+        self.x_mean.copy_(x_mean)
+        self.x_gain.copy_(torch.where(x_std > LEAST_STD, 1 / x_std, 0))
+        self.y_mean.copy_(y_mean)
+        self.y_std.copy_(y_std)
 
     def forward(self, x: Tensor, carry: Carry | None = None, *, day: Tensor | int | None = None) -> Tensor:
         """Return `[T, B, outputs]` for counts `[T, B, in_channels]`.
@@ -50,9 +87,16 @@ class NeuralDecoder(Temporal):
         Raises:
             ValueError: `x` has other channels, or a day that the adapter does not know.
         """
+        if x.ndim != 3 or x.shape[2] != len(self.x_mean):
+            raise ValueError(f"expected [time, batch, {len(self.x_mean)} channels], got {tuple(x.shape)}")
+        if self.training and self.count_jitter:
+            x = x * (1 + self.count_jitter * (2 * torch.rand_like(x[:1]) - 1))
+        z = (x - self.x_mean) * self.x_gain
+        z = torch.where(z.isnan(), 0, z)
         if self.training and self.channel_dropout:
-            x = x * F.dropout(x.new_ones(x.shape[1:]), self.channel_dropout)
-        return fold_time(self.readout, self.backbone(self.adapter(x, day), carry))
+            z = z * F.dropout(z.new_ones(z.shape[1:]), self.channel_dropout)
+        y = fold_time(self.readout, self.backbone(self.adapter(z, day), carry))
+        return y * self.y_std + self.y_mean
 
 
 class Adapter(nn.Module):
@@ -64,16 +108,13 @@ class Adapter(nn.Module):
     Shapes: `[T, B, in_channels]` to `[T, B, width]`.
     """
 
-    def __init__(self, config: Decoder) -> None:
+    def __init__(self, channels: int, days: int, config: Decoder) -> None:
         super().__init__()
-        self.kind, self.in_channels = config.adapter, config.in_channels
-        matrices = config.days if config.adapter == "per_day" else 1
-        layers = [nn.Linear(config.in_channels, config.width) for _ in range(matrices)]
+        self.kind, self.in_channels = config.adapter, channels
+        layers = [nn.Linear(channels, config.width) for _ in range(days if config.adapter == "per_day" else 1)]
         self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
-        self.embedding = (
-            nn.Parameter(torch.zeros(config.days, config.width)) if config.adapter == "day_embedding" else None
-        )
+        self.embedding = nn.Parameter(torch.zeros(days, config.width)) if config.adapter == "day_embedding" else None
 
     @property
     def days(self) -> int:
@@ -89,10 +130,8 @@ class Adapter(nn.Module):
         """Return `[T, B, width]`.
 
         Raises:
-            ValueError: `x` has other channels, or a day is missing or not known.
+            ValueError: a day is missing or not known.
         """
-        if x.ndim != 3 or x.shape[2] != self.in_channels:
-            raise ValueError(f"expected [time, batch, {self.in_channels} channels], got {tuple(x.shape)}")
         day = self._known(day, x.shape[1])
         matrix = day if self.kind == "per_day" else 0
         if isinstance(matrix, int):
@@ -139,3 +178,12 @@ def with_new_day(net: NeuralDecoder) -> NeuralDecoder:
         known = getattr(adapter, name).detach()
         setattr(adapter, name, nn.Parameter(torch.cat([known, known.mean(0, keepdim=True)])))
     return net
+
+
+def spiking(width: int, layers: int, *, dropout: float = 0.0) -> Stack:
+    """Provisional."""
+    blocks = (
+        Residual(nn.LayerNorm(width), nn.Linear(width, width), PLIF(4.0, channels=width), nn.Linear(width, width))
+        for _ in range(layers)
+    )
+    return Stack(*blocks, LI(tau=nn.Parameter(torch.full((width,), 3.0))))

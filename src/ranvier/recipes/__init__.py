@@ -10,7 +10,7 @@ from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, Spi
 from ranvier.recipes.neural import Cortex, Neural, Sessions
 from ranvier.recipes.recipe import Data, Expected, Model, Recipe, Task, Train
 from ranvier.recipes.sequences import Documents, DVSGesture, ListOps, Pathfinder, Pixels, Sequences, Speech, Text
-from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
+from ranvier.recipes.task import Classify, Decode, Detect, Imitate, Language, Segment
 
 __all__ = [
     "DDD17",
@@ -23,6 +23,7 @@ __all__ = [
     "Cortex",
     "Currents",
     "Data",
+    "Decode",
     "Decoder",
     "Detect",
     "Documents",
@@ -76,6 +77,11 @@ RECIPES = {
     "spoken-digits": "ranvier.recipes.sequence:spoken_digits",
     "listops-small": "ranvier.recipes.sequence:listops_small",
     "listops-tiny": "ranvier.recipes.sequence:listops_tiny",
+    "decode-gru": "ranvier.recipes.decode:decode_gru",
+    "decode-rwkv": "ranvier.recipes.decode:decode_rwkv",
+    "decode-mamba": "ranvier.recipes.decode:decode_mamba",
+    "decode-transformer": "ranvier.recipes.decode:decode_transformer",
+    "decode-spiking": "ranvier.recipes.decode:decode_spiking",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",

@@ -43,6 +43,7 @@ SHARES = (
     "frame_decay",
     "dropout",
     "channel_dropout",
+    "count_jitter",
     "embedding_dropout",
     "softmax_dropout",
     "pool_momentum",

@@ -14,12 +14,12 @@ from ranvier.recipes.decoder import Decoder
 from ranvier.recipes.model import SDN, ConvClassifier, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 from ranvier.recipes.neural import Neural
 from ranvier.recipes.sequences import Sequences, Text
-from ranvier.recipes.task import Classify, Detect, Imitate, Language, Segment
+from ranvier.recipes.task import Classify, Decode, Detect, Imitate, Language, Segment
 
 EventData = EventFrames | Scenes | Prophesee | NCars | DDD17 | DSEC
 Data = EventData | Sequences | Text | Currents | Neural
 Model = ConvClassifier | SpikeFPN | SpikingEDN | SpikingSSM | SpikingLM | SDN | Decoder
-Task = Classify | Detect | Segment | Imitate | Language
+Task = Classify | Detect | Segment | Imitate | Language | Decode
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -110,6 +110,8 @@ class Recipe:
                 "a batch of one sample has no variance over the pooled map of a step: type --train.batch-size 2, or "
                 "--model.norm batch"
             )
+        if self.train.window and isinstance(self.data, Neural):
+            raise ValueError("windows of sessions are drawn by the data: type --data.steps, not --train.window")
         if self.train.window and isinstance(self.model, SpikingSSM) and (self.model.bidirectional or self.model.pair):
             raise ValueError(
                 "a network that looks ahead has no memory that could go on from window to window: type --train.window 0"

@@ -127,3 +127,24 @@ class Language(Scored):
     classes: ClassVar[tuple[str, ...]] = ()
     name: Literal["language"] = "language"
     """the task in `ranvier.tasks`"""
+
+
+@dataclass(frozen=True)
+class Decode(Scored):
+    """Squared error of the velocity of each bin; R², beside that of a ridge, a Wiener and a Kalman filter."""
+
+    target: ClassVar[str] = "velocity"
+    metric: ClassVar[str] = "r2"
+    metric_name: ClassVar[str] = "R²"
+    percent: ClassVar[bool] = False
+    classes: ClassVar[tuple[str, ...]] = ()
+    name: Literal["decode"] = "decode"
+    """the task in `ranvier.tasks`"""
+    burn_in: int = 0
+    """first bins of a window that count nothing in the loss; all bins are judged"""
+    history: int = 10
+    """bins that ridge and Wiener filter look at, the present one among them"""
+
+    def shown(self, score: float) -> str:
+        """Return a score as people read it."""
+        return f"{score:.3f}"

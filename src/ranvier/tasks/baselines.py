@@ -9,7 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ranvier.data import datasets
+from ranvier.data.datasets import Split
 from ranvier.data.neural.samples import LEAST_STD, NeuralSamples, Stretch
+from ranvier.recipes import Decode, Recipe
 from ranvier.tasks.kalman import fit_kalman
 from ranvier.tasks.r2 import R2
 
@@ -39,6 +42,20 @@ def fit_baselines(train: NeuralSamples, val: NeuralSamples, *, history: int = 10
         "wiener": normal.solve(0.0),
         "kalman": fit_kalman(train.stretches),
     }
+
+
+def baselines(recipe: Recipe, split: Split) -> dict[str, Any]:
+    """Return the entry `baselines` of a result: what each of the decoders here reaches on a split."""
+    assert isinstance(recipe.task, Decode)
+    train, val, judged = (_samples(recipe, name) for name in ("train", "val", split))
+    fitted = fit_baselines(train, val, history=recipe.task.history)
+    return {"baselines": {name: judge(decoder, judged) for name, decoder in fitted.items()}}
+
+
+def _samples(recipe: Recipe, split: Split) -> NeuralSamples:
+    samples = datasets.build(recipe.data, split)
+    assert isinstance(samples, NeuralSamples)
+    return samples
 
 
 def judge(decoder: Decoder, samples: NeuralSamples) -> dict[str, Any]:

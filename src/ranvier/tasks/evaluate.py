@@ -85,7 +85,12 @@ def measure(
 
 
 def answers(net: nn.Module, batch: datasets.Batch) -> Tensor:
-    """Return the output of a network; one that says so (`uses_lengths`) is told the steps of each lane."""
+    """Return the output of a network; one that says so (`uses_lengths`) is told the steps of each lane.
+
+    Where samples are from different days, the network is told from which.
+    """
+    if batch.day is not None:
+        return net(batch.x, day=batch.day.to(batch.x.device))
     if getattr(net, "uses_lengths", False):
         return net(batch.x, lengths=batch.lengths.to(batch.x.device))
     return net(batch.x)

@@ -1,9 +1,24 @@
 """Does what a data set gives fit what the network takes? Said before anything is written."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from ranvier.data.datasets import Samples
-from ranvier.recipes import Classify, Recipe, SpikingEDN, SpikingLM, SpikingSSM
+from ranvier.data.neural.samples import NeuralSamples
+from ranvier.recipes import Classify, Decoder, Recipe, SpikingEDN, SpikingLM, SpikingSSM
+
+
+def fitted(recipe: Recipe, samples: Samples) -> Recipe:
+    """Return the recipe with what its model leaves to the data: numbers of channels, axes and days."""
+    if not (isinstance(recipe.model, Decoder) and isinstance(samples, NeuralSamples)):
+        return recipe
+    model = replace(
+        recipe.model,
+        in_channels=samples.units if recipe.model.in_channels is None else recipe.model.in_channels,
+        days=len(samples.days) if recipe.model.days is None else recipe.model.days,
+    )
+    return replace(recipe, model=model)
 
 
 def check_fit(recipe: Recipe, samples: Samples) -> None:
@@ -12,6 +27,9 @@ def check_fit(recipe: Recipe, samples: Samples) -> None:
     Raises:
         ValueError: tokens or values, their number, pairs, or the classes differ; the message says what to type.
     """
+    if isinstance(samples, NeuralSamples) and isinstance(recipe.model, Decoder):
+        _check_session(recipe.data.name, recipe.model, samples)
+        return
     *xs, _ = samples[0]
     if isinstance(recipe.task, Classify) and len(samples.classes) != len(recipe.task.classes):
         raise ValueError(
@@ -33,6 +51,16 @@ def check_fit(recipe: Recipe, samples: Samples) -> None:
             f"{recipe.data.name!r} has {len(vocabulary):,} tokens, the model takes {known or 'values'}: type "
             f"--model.vocabulary {len(vocabulary)}"
         )
+
+
+def _check_session(name: str, model: Decoder, samples: NeuralSamples) -> None:
+    for found, expected, what, option in (
+        (samples.units, model.in_channels, "units", "in-channels"),
+        (samples.axes, model.outputs, "axes of movement", "outputs"),
+        (len(samples.days), model.days if model.adapter != "shared" else len(samples.days), "days", "days"),
+    ):
+        if found != expected:
+            raise ValueError(f"{name!r} has {found} {what}, the model takes {expected}: type --model.{option} {found}")
 
 
 def _check_values(recipe: Recipe, x: Tensor) -> None:

@@ -39,10 +39,11 @@ TASKS = {
     "segment": "ranvier.tasks.segment:segmentation",
     "imitate": "ranvier.tasks.imitate:imitation",
     "language": "ranvier.tasks.language:language",
+    "decode": "ranvier.tasks.decode:decoding",
 }
 """The field `name` of a task's dataclass, and the function that makes it for a network."""
 
-BASELINES = {"language": "ranvier.tasks.ngrams:baselines"}
+BASELINES = {"language": "ranvier.tasks.ngrams:baselines", "decode": "ranvier.tasks.baselines:baselines"}
 """Tasks that simple models can do too, and the function (recipe, split) that fits these and says what they reach."""
 
 

@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from ranvier import models
 from ranvier.data import datasets
+from ranvier.data.neural.samples import NeuralSamples
 from ranvier.recipes import Recipe
 from ranvier.run import (
     CHECKPOINT,
@@ -45,7 +46,7 @@ from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.checkpoint import Checkpoint, Tensors, pack_optimizer, unpack_optimizer
 from ranvier.tasks.environment import environment
 from ranvier.tasks.evaluate import answers, held_out, judge, measure
-from ranvier.tasks.fit import check_fit
+from ranvier.tasks.fit import check_fit, fitted
 from ranvier.tasks.nonfinite import first_nonfinite
 from ranvier.tasks.optimise import learning_rate, optimizer
 from ranvier.tasks.progress import Show, show_training
@@ -86,8 +87,12 @@ def train(
         torch.set_num_threads(threads)
     torch.manual_seed(mix(recipe.train.seed))
     # What cannot be built leaves no run folder behind.
-    net, samples = models.build(recipe.model), datasets.build(recipe.data, "train")
+    samples = datasets.build(recipe.data, "train")
+    recipe = fitted(recipe, samples)
     check_fit(recipe, samples)
+    net = models.build(recipe.model)
+    if isinstance(samples, NeuralSamples):
+        net.set_scale(*map(torch.from_numpy, samples.scale()))  # type: ignore[operator]
     run = start_run(run_dir, recipe, resume=resume)
     with _alone(run.path):
         if (run.path / RESULT).exists():

@@ -1,0 +1,43 @@
+"""Decoding of a hand's velocity: one recipe for each backbone, on recordings or on a made cortex."""
+
+from ranvier.recipes.decoder import Backbone, Decoder
+from ranvier.recipes.neural import Sessions
+from ranvier.recipes.recipe import Recipe, Train
+from ranvier.recipes.task import Decode
+
+
+def decode_gru() -> Recipe:
+    """GRU: velocity of a monkey's hand from 52 units, bins of 50 ms."""
+    return _decode("gru")
+
+
+def decode_rwkv() -> Recipe:
+    """RWKV-4: as decode-gru."""
+    return _decode("rwkv")
+
+
+def decode_mamba() -> Recipe:
+    """Mamba-1: as decode-gru."""
+    return _decode("mamba")
+
+
+def decode_transformer() -> Recipe:
+    """Causal Transformer with a sliding window: as decode-gru."""
+    return _decode("transformer")
+
+
+def decode_spiking() -> Recipe:
+    """Spiking neurons: as decode-gru."""
+    return _decode("spiking")
+
+
+def _decode(backbone: Backbone) -> Recipe:
+    return Recipe(
+        name=f"decode-{backbone}",
+        data=Sessions(name="s1-random-target", bin_ms=50.0, steps=100, shares=(0.7, 0.1)),
+        model=Decoder(
+            in_channels=None, days=None, backbone=backbone, width=128, layers=1, channel_dropout=0.1, dropout=0.2
+        ),
+        task=Decode(),
+        train=Train(epochs=60, batch_size=16, lr=2e-3, clip=1.0, select="best"),
+    )
