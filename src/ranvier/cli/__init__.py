@@ -21,7 +21,7 @@ VERBS = {
     "recipes": "list what can be trained, and the number to expect",
     "data": "which files of Long Range Arena are there, what is missing and where it belongs",
     "info": "facts and a picture of an event file, of a neural session, or of a run",
-    "stream": "feed a recording or a camera to a run: labels, boxes or regions over time, and the latency",
+    "stream": "feed a recording, a camera or a rig to a run: labels, boxes or velocities over time, and the latency",
     "generate": "let a language model go on with a text, word by word",
     "audit": "what a run costs: operations, firing rates, energy, memory, latency",
     "report": "write one HTML file about a run",

@@ -57,6 +57,8 @@ def stream(
     sensor. A network that learned from letterboxed pictures gets such, any other one the full size. Memory does not
     grow. Ctrl-C ends a camera or a network source, and the picture and the last line are still written.
 
+    A run that decodes neurons takes a session or a port, tcp:PORT: `ranvier stream RUN --help` says how.
+
     Args:
         run: the folder of the run.
         source: an event file of any format, udp://HOST:PORT, or camera.
@@ -255,4 +257,17 @@ def _sentences(end: dict[str, Any], length: str) -> Iterator[str]:
 
 
 def run(arguments: list[str]) -> int:
+    if _decodes(arguments):
+        from ranvier.cli import stream_session
+
+        return stream_session.run(arguments)
     return call(stream, arguments, verb="stream")
+
+
+def _decodes(arguments: list[str]) -> bool:
+    """Say whether there is a run among the arguments that decodes neurons: it has options of its own."""
+    from ranvier.recipes import Decoder
+    from ranvier.run import CONFIG, open_run
+
+    folder = next((argument for argument in arguments if (Path(argument) / CONFIG).is_file()), None)
+    return folder is not None and isinstance(open_run(folder).config.model, Decoder)

@@ -9,7 +9,8 @@ The way of the data has one function for each arrow, so that a camera can be kep
 
     source --cut--> Window --timed or paced--> Window --stacked--> (t_us, x [T, 1, C, H, W]) --stream--> StreamStep
 
-Neural recordings need none of these: a bin is complete when it comes, and `StreamingDecoder.push` answers it.
+Neural recordings need none of these: a bin is complete when it comes, and `StreamingDecoder.push` answers it;
+`ranvier.stream.moments` replays sessions.
 """
 
 from ranvier.stream.answer import StreamStep, stream

@@ -35,6 +35,7 @@ class StreamingDecoder:
 
     Attributes:
         channels: counts of a bin.
+        outputs: numbers of an answer.
         bins: bins so far, those that never came among them.
         missed: bins of which no count came.
         bin_ms: width of a bin in the training; `None` for a bare network.
@@ -63,7 +64,7 @@ class StreamingDecoder:
         if engine != "auto" and engine not in ENGINES:
             raise ValueError(f"expected engine auto or one of {', '.join(ENGINES)}, got {engine!r}")
         self._engine = (next(iter(ENGINES.values())) if engine == "auto" else ENGINES[engine])(net, self.day)
-        self._mean = net.x_mean.numpy()
+        self._mean, self.outputs = net.x_mean.numpy(), len(net.y_mean)
         self._x = np.zeros_like(self._mean)
         self._keep = np.exp(-data.bin_ms / data.smooth_ms) if data and data.smooth_ms else None
         self._smoothed = np.zeros(self.channels)
