@@ -21,6 +21,7 @@ TASKS = {
     "segment": "ranvier.report.segment",
     "imitate": "ranvier.report.imitate",
     "language": "ranvier.report.language",
+    "decode": "ranvier.report.decode",
 }
 """The module with the sections of a task, for events unless it says so: `sections(run, net, batch)`, `note(result)`."""
 
