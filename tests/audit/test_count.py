@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ranvier import models
-from ranvier.audit import Energy, audit
+from ranvier.audit import Energy, alone, audit
 from ranvier.carry import Carry, State, Temporal
 from ranvier.layers import Stack
 from ranvier.layers.attention import TransformerBlock
@@ -16,7 +16,7 @@ from ranvier.layers.gru import GRU
 from ranvier.layers.mamba import Mamba
 from ranvier.layers.rwkv import rwkv_block
 from ranvier.layers.spiking_block import spiking_block
-from ranvier.recipes import SpikingSSM
+from ranvier.recipes import Decoder, SpikingSSM
 
 
 class Threshold(Temporal):
@@ -188,3 +188,10 @@ def test_the_matrix_of_a_spiking_block_only_adds():
     assert norm.macs == 8
     assert layer.multiplication_free
     assert 0 < layer.input_rate < 1
+
+
+def test_a_decoder_of_several_days_is_counted_as_that_of_the_last():
+    net = models.build(Decoder(in_channels=5, width=8, days=3, adapter="per_day"))
+    cost = audit(alone(net), torch.ones(4, 1, 5))
+    assert {layer.name: layer.macs for layer in cost.layers}["adapter"] == 5 * 8
+    assert cost.parameters == sum(p.numel() for p in net.parameters()) - 2 * (5 * 8 + 8)

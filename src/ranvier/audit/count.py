@@ -14,6 +14,7 @@ from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
 from ranvier.layers.spiking_ssm import SpikingS4D
 from ranvier.layers.ssam import Product
+from ranvier.models.decoder import NeuralDecoder, of_day
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
@@ -66,6 +67,11 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     ]
     total = sum(p.numel() for p in net.parameters())
     return Audit(tuple(layers), tuple(neurons), tuple(uncounted), x.shape[0], total, energy)
+
+
+def alone(net: nn.Module) -> nn.Module:
+    """Return a network that needs nothing but its input: of a decoder of several days, that of the last one."""
+    return of_day(net, -1) if isinstance(net, NeuralDecoder) else net
 
 
 @contextmanager

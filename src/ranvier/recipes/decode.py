@@ -1,7 +1,9 @@
 """Decoding of a hand's velocity: one recipe for each backbone, on recordings or on a made cortex."""
 
+from dataclasses import replace
+
 from ranvier.recipes.decoder import Backbone, Decoder
-from ranvier.recipes.neural import Sessions
+from ranvier.recipes.neural import Cortex, Sessions
 from ranvier.recipes.recipe import Recipe, Train
 from ranvier.recipes.task import Decode
 
@@ -29,6 +31,18 @@ def decode_transformer() -> Recipe:
 def decode_spiking() -> Recipe:
     """Spiking neurons: as decode-gru."""
     return _decode("spiking")
+
+
+def cortex_gru() -> Recipe:
+    """GRU on a made motor cortex of 96 units, bins of 20 ms: half a minute on one core."""
+    recipe = _decode("gru")
+    return replace(
+        recipe,
+        name="cortex-gru",
+        data=Cortex(bin_ms=20.0, minutes=10.0, gain=0.1),
+        model=replace(recipe.model, width=64),
+        train=replace(recipe.train, epochs=12),
+    )
 
 
 def _decode(backbone: Backbone) -> Recipe:
