@@ -7,6 +7,8 @@ from benchmarks import (
     allocator,
     attention,
     conv_net,
+    decode_step,
+    decode_throughput,
     drive,
     gather,
     lif,
@@ -53,6 +55,8 @@ WORKLOADS: dict[str, Workload] = {
     "stream_ssm": Workload(stream_ssm.run, scaling=False),
     "wkv": Workload(wkv.run, scaling=False, cuda=True),
     "attention": Workload(attention.run, scaling=False),
+    "decode_step": Workload(decode_step.run, scaling=False),
+    "decode_throughput": Workload(decode_throughput.run, scaling=False, cuda=True),
     "overhead": Workload(overhead.run, scaling=False, cuda=True),
     "allocator": Workload(allocator.run, scaling=False, allocators=("default", "keep_pages", "steady")),
 }

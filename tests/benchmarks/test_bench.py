@@ -16,7 +16,9 @@ from benchmarks.report import markdown, verdict
 TINY = Settings(size="tiny", peers=False)
 
 
-@pytest.mark.parametrize("name", ["lif", "conv_net", "wkv", "attention", "overhead", "allocator"])
+@pytest.mark.parametrize(
+    "name", ["lif", "conv_net", "wkv", "attention", "decode_step", "decode_throughput", "overhead", "allocator"]
+)
 def test_workload_measures_something(name: str) -> None:
     rows = WORKLOADS[name].run(TINY)
     assert rows

@@ -71,7 +71,7 @@ class StreamingDecoder:
         self.bins = self.missed = 0
         # The first step allocates, which no recording would wait for; what it remembers says what a memory looks like.
         self._engine.push(self._x)
-        self._form = _form(self._engine.memory())
+        self._form = _form(self.memory())
         self.reset()
 
     @property
@@ -116,11 +116,15 @@ class StreamingDecoder:
         self._engine.rest()
         self._smoothed[:] = 0
 
+    def memory(self) -> dict[str, torch.Tensor]:
+        """Return what the network remembers, by the names of `Carry.state_dict`; it may be empty at rest."""
+        return self._engine.memory()
+
     def save(self, path: Path | str) -> None:
         """Write what the decoder remembers, its day and its counters as safetensors, in one piece or not at all."""
         from safetensors.torch import save
 
-        tensors = {MEMORY + name: tensor.contiguous() for name, tensor in self._engine.memory().items()}
+        tensors = {MEMORY + name: tensor.contiguous() for name, tensor in self.memory().items()}
         tensors["smoothed"] = torch.from_numpy(self._smoothed)
         about = {"day": "" if self.day is None else str(self.day), "bins": str(self.bins), "missed": str(self.missed)}
         path = Path(path)

@@ -81,10 +81,10 @@ def test_a_saved_stream_goes_on_to_the_bit(decoder, tmp_path) -> None:
 def test_neither_memory_nor_answers_grow(decoder) -> None:
     """Two thousand bins; `benchmarks.decode_step` measures an hour of them."""
     decoder.push(None)
-    sizes = {name: tensor.nbytes for name, tensor in decoder._engine.memory().items()}
+    sizes = {name: tensor.nbytes for name, tensor in decoder.memory().items()}
     answers = pushed(decoder, counts(2000))
     assert np.isfinite(answers).all()
-    assert {name: tensor.nbytes for name, tensor in decoder._engine.memory().items()} == sizes
+    assert {name: tensor.nbytes for name, tensor in decoder.memory().items()} == sizes
 
 
 def test_answers_are_not_overwritten_by_later_ones() -> None:
