@@ -8,9 +8,12 @@ By the law of the carry, the answer after the last chunk is the answer to the wh
 The way of the data has one function for each arrow, so that a camera can be kept up with in between:
 
     source --cut--> Window --timed or paced--> Window --stacked--> (t_us, x [T, 1, C, H, W]) --stream--> StreamStep
+
+Neural recordings need none of these: a bin is complete when it comes, and `StreamingDecoder.push` answers it.
 """
 
 from ranvier.stream.answer import StreamStep, stream
+from ranvier.stream.decoder import StreamingDecoder
 from ranvier.stream.detections import detection_rows
 from ranvier.stream.generate import generate
 from ranvier.stream.pace import Pace, paced, timed
@@ -20,6 +23,7 @@ from ranvier.stream.window import Window, cut, stacked, windows
 __all__ = [
     "stream",
     "StreamStep",
+    "StreamingDecoder",
     "windows",
     "cut",
     "stacked",
