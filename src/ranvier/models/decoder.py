@@ -4,6 +4,7 @@ Source: Zhou et al., "Benchmarking Neural Decoding Backbones towards Enhanced On
 """
 
 import copy
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -171,12 +172,24 @@ def with_new_day(net: NeuralDecoder) -> NeuralDecoder:
     >>> with_new_day(net).adapter.days
     4
     """
+    return _with_days(net, lambda known: torch.cat([known, known.mean(0, keepdim=True)]))
+
+
+def for_day(net: NeuralDecoder, day: int) -> NeuralDecoder:
+    """Return a copy that knows one day alone; -1 is the last.
+
+    >>> net = for_day(NeuralDecoder(Decoder(adapter="per_day", days=3)), -1)
+    >>> net(torch.zeros(50, 2, 96)).shape
+    torch.Size([50, 2, 2])
+    """
+    return _with_days(net, lambda known: known[[day]])
+
+
+def _with_days(net: NeuralDecoder, change: Callable[[Tensor], Tensor]) -> NeuralDecoder:
     net = copy.deepcopy(net)
-    adapter = net.adapter
-    names = {"shared": (), "per_day": ("weight", "bias"), "day_embedding": ("embedding",)}[adapter.kind]
+    names = {"shared": (), "per_day": ("weight", "bias"), "day_embedding": ("embedding",)}[net.adapter.kind]
     for name in names:
-        known = getattr(adapter, name).detach()
-        setattr(adapter, name, nn.Parameter(torch.cat([known, known.mean(0, keepdim=True)])))
+        setattr(net.adapter, name, nn.Parameter(change(getattr(net.adapter, name).detach())))
     return net
 
 
