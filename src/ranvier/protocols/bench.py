@@ -10,6 +10,7 @@ from typing import Any
 from ranvier.data.neural.recorded import FILES, session_files
 from ranvier.data.root import data_root
 from ranvier.recipes import Recipe, Sessions
+from ranvier.recipes.decode import LENGTHS, decode
 from ranvier.recipes.decoder import Backbone
 from ranvier.recipes.neural import Neural
 from ranvier.recipes.protocols import Protocol
@@ -73,10 +74,5 @@ def trainings(protocol: Protocol) -> Iterator[tuple[Backbone, int]]:
 
 def recorded_days() -> dict[str, Neural]:
     """Return the days of neural_reach that are long enough to train on, by their names; none if they are not here."""
-    days: dict[str, Neural] = {
-        "s1-random-target": Sessions(name="s1-random-target", bin_ms=50.0, steps=100, shares=(0.7, 0.1)),
-        "m1-center-out": Sessions(name="m1-center-out", bin_ms=50.0, steps=100, shares=(0.7, 0.1)),
-        "m1-trials": Sessions(name="m1-trials", bin_ms=100.0, steps=10, shares=(0.7, 0.1)),
-    }
     folder = data_root() / "neural_reach"
-    return {name: data for name, data in days.items() if (folder / FILES[name]).is_file()}
+    return {name: decode("gru", name).data for name in LENGTHS if (folder / FILES[name]).is_file()}  # type: ignore[misc]

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from ranvier import models
+from ranvier.audit import audit
 from ranvier.carry import Carry
-from ranvier.layers.attention import Attention
-from ranvier.layers.mamba import Mamba
 from ranvier.models.decoder import NeuralDecoder
 from ranvier.protocols.bench import Bench
 from ranvier.protocols.shown import LOOKS, grouped
@@ -58,19 +57,6 @@ def step_latency(net: NeuralDecoder, x: Tensor, *, steps: int) -> dict[str, floa
             times.append(1000 * (time.perf_counter() - start))
     p50, p95, p99 = np.percentile(times[warm:], (50, 95, 99)).tolist()
     return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
-
-
-def macs(net: NeuralDecoder) -> int:
-    """Return the multiplications of a step: one for each weight, three for each mode of `Mamba`, and scores and sums of
-    `Attention` over a full window.
-
-    >>> macs(NeuralDecoder(Decoder(backbone="gru", width=64, layers=2)))  # 96 * 64 + 2 * 6 * 64 ** 2 + 2 * 64
-    55424
-    """
-    once = sum(p.numel() for part in (net.backbone, net.readout) for p in part.parameters() if p.ndim == 2)
-    modes = sum(2 * module.log_a.numel() for module in net.modules() if isinstance(module, Mamba))
-    scores = sum(module.macs * module.channels for module in net.modules() if isinstance(module, Attention))
-    return net.adapter.weight[0].numel() + once + modes + scores
 
 
 def state_bytes(net: NeuralDecoder, x: Tensor) -> int:
@@ -137,7 +123,7 @@ def _timed(protocol: InferenceSpeed, config: Decoder, device: str) -> dict[str, 
         "bins_per_s": 1000 * length / _median_ms(net, x, max(3, runs // 5)),
         "parameters": sum(p.numel() for p in net.parameters()),
         "state_bytes": state_bytes(net, x),
-        "macs": macs(net),
+        "macs": audit(net, x[:100]).macs,
     }
 
 

@@ -11,7 +11,7 @@ from ranvier import models
 from ranvier.colours import AMBER, BLUE, INK
 from ranvier.data import datasets
 from ranvier.data.neural.samples import NeuralSamples
-from ranvier.models.decoder import NeuralDecoder, for_day, with_new_day
+from ranvier.models.decoder import NeuralDecoder, of_day, with_new_day
 from ranvier.protocols.bench import Bench, trainings
 from ranvier.protocols.shown import grouped, mean, r2
 from ranvier.recipes.decoder import Backbone
@@ -113,21 +113,25 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
 def _zero_shot(run: Run, test: NeuralSamples) -> dict[str, Any]:
     net = run.net()
     assert isinstance(net, NeuralDecoder)
-    return {"ways": [{"way": "zero-shot", "r2": decoded(for_day(with_new_day(net), -1), test)}]}
+    return {"ways": [{"way": "zero-shot", "r2": decoded(of_day(with_new_day(net), -1), test)}]}
 
 
 def _ways(protocol: NewSession, run: Run, samples: NeuralSamples, test: NeuralSamples) -> dict[str, Any]:
     """Learn from the samples in every way."""
-    net, seed = run.net(), run.config.train.seed
+    net, seed, steps = run.net(), run.config.train.seed, protocol.steps
     assert isinstance(net, NeuralDecoder)
     train, val = samples.parted(1 - VALIDATION)
     ways = []
     for way in (*get_args(Parts), "from scratch"):
-        scratch = way == "from scratch"
-        start, parts, lr = (_fresh(run, train), "full", run.config.train.lr) if scratch else (net, way, protocol.lr)
-        learned = calibrate(start, samples, parts=parts, steps=protocol.steps, lr=lr, seed=seed)
-        step, seconds = learned.best["step"], learned.best["seconds"]
-        ways.append({"way": way, "r2": decoded(learned.net, test), "step": step, "seconds": seconds})
+        if way == "from scratch":
+            own = run.config.train
+            found = calibrate(
+                _fresh(run, train), samples, steps=steps, lr=own.lr, weight_decay=own.weight_decay, seed=seed
+            )
+        else:
+            found = calibrate(net, samples, parts=way, steps=steps, lr=protocol.lr, seed=seed)
+        best = {key: found.best[key] for key in ("step", "seconds")}
+        ways.append({"way": way, "r2": decoded(found.net, test)} | best)
     ways.append({"way": "ridge", "r2": judge(fit_baselines(train, val)["ridge"], test)["r2"]})
     return {"ways": ways}
 

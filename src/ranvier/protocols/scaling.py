@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ranvier.models.decoder import NeuralDecoder, for_day
+from ranvier.models.decoder import NeuralDecoder, of_day
 from ranvier.protocols.bench import Bench, trainings
 from ranvier.protocols.shown import LOOKS, Rows, grouped, mean, r2
 from ranvier.quantity import count
@@ -65,7 +65,7 @@ def measure(protocol: Scaling, bench: Bench) -> dict[str, Any]:
                 result, net = run.result, run.net()
                 assert isinstance(net, NeuralDecoder)
                 row = {"backbone": backbone, "seed": seed, "width": width, "days": days, "seconds": result["seconds"]}
-                row["parameters"] = sum(p.numel() for p in for_day(net, 0).parameters())
+                row["parameters"] = sum(p.numel() for p in of_day(net, 0).parameters())
                 row["r2"] = float(np.mean(result.get("r2_by_day", [result["r2"]])[: min(protocol.numbers)]))
                 rows.append(row)
     return {"rows": rows, "laws": _laws(rows)}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
-from ranvier.recipes import Decoder, Recipe, load
 from ranvier.recipes.checked import Checked
-from ranvier.recipes.decoder import Backbone
+from ranvier.recipes.decode import LENGTHS, decode
+from ranvier.recipes.decoder import Backbone, Decoder
 from ranvier.recipes.neural import Cortex, Neural, Sessions
+from ranvier.recipes.recipe import Recipe
 
 THREE: tuple[Backbone, ...] = ("gru", "rwkv", "mamba")
 FIVE: tuple[Backbone, ...] = (*THREE, "transformer", "spiking")
@@ -44,16 +45,18 @@ class Protocol(Checked):
 
     def recipe(self, backbone: Backbone, data: Neural, *, seed: int, together: bool = False) -> Recipe:
         """Return the recipe of a decoder of one day, or of several `together`, each with an adapter of its own."""
-        base = load(f"decode-{backbone}")
+        named = isinstance(data, Sessions) and data.name in LENGTHS
+        base = decode(backbone, data.name) if named else decode(backbone)  # type: ignore[arg-type]
         assert isinstance(base.model, Decoder)
         model = replace(
             base.model,
             width=self.width or base.model.width,
             layers=self.layers or base.model.layers,
             adapter="per_day" if together else "shared",
+            window=round(1000 / data.bin_ms),
         )
         epochs = self.epochs_together if together else self.epochs or base.train.epochs
-        return replace(base, data=data, model=model, train=replace(base.train, seed=seed, epochs=epochs), expected=None)
+        return replace(base, data=data, model=model, train=replace(base.train, seed=seed, epochs=epochs))
 
     def made(self) -> Cortex:
         """Return the days of the made cortex."""
@@ -67,8 +70,11 @@ class Protocol(Checked):
         )
 
     def recorded(self, root: str, days: tuple[str, ...]) -> Sessions:
-        """Return days that were recorded: session files of these names in a folder, or a single file."""
-        return Sessions(root=root, days=days, bin_ms=self.bin_ms, steps=100, shares=(0.7, 0.1))
+        """Return days that were recorded: session files of these names in a folder, or a single file.
+
+        Smoothed like the recordings of decode-BACKBONE.
+        """
+        return Sessions(root=root, days=days, bin_ms=self.bin_ms, smooth_ms=50.0, steps=100, shares=(0.7, 0.1))
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class MultiSession(Protocol):
     """One decoder for all days, against one for each."""
 
     name: ClassVar[str] = "multi-session"
+    minutes: float = 4.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import nn
 
 from ranvier.data.datasets import Batch
 from ranvier.data.neural.samples import NeuralSamples
-from ranvier.models.decoder import NeuralDecoder, for_day, with_new_day
+from ranvier.models.decoder import NeuralDecoder, of_day, with_new_day
 from ranvier.recipes import Decode, Train
 from ranvier.tasks.batches import epoch_batches, mix
 from ranvier.tasks.decode import decoding
@@ -47,6 +47,7 @@ def calibrate(
     parts: Parts = "full",
     steps: int = 300,
     lr: float = 1e-3,
+    weight_decay: float = 0.01,
     batch_size: int = 16,
     every: int = 10,
     patience: int = 6,
@@ -65,6 +66,7 @@ def calibrate(
         parts: what changes: everything, what channels enter by, or what movements leave by.
         steps: gradient steps at most; the cosine ends there.
         lr: learning rate at its peak.
+        weight_decay: as AdamW takes it.
         batch_size: windows a step, at most as many as the data have.
         every: gradient steps between two looks.
         patience: looks in a row that may be worse.
@@ -75,9 +77,9 @@ def calibrate(
         ValueError: the day has other numbers of units or axes than the decoder.
     """
     check_units(net, samples)
-    net = for_day(with_new_day(net), -1)
+    net = of_day(with_new_day(net), -1)
     train, val = samples.parted(1 - VALIDATION)
-    settings = Train(lr=lr, warmup=0.05, batch_size=batch_size, seed=seed)
+    settings = Train(lr=lr, weight_decay=weight_decay, warmup=0.05, batch_size=batch_size, seed=seed)
     trained = {"full": net, "adapter": net.adapter, "readout": net.readout}[parts]
     descent, task, batches = optimizer(trained, settings), decoding(Decode(), net), _batches(train, settings)
     found, best = Calibration(net, []), {}

@@ -8,7 +8,7 @@ from safetensors.torch import save
 from ranvier.data import datasets
 from ranvier.data.neural.recorded import session_files
 from ranvier.data.neural.samples import NeuralSamples
-from ranvier.models.decoder import NeuralDecoder, for_day, with_new_day
+from ranvier.models.decoder import NeuralDecoder, of_day, with_new_day
 from ranvier.recipes import Cortex, Decoder, Recipe, Sessions
 from ranvier.recipes.neural import Decoded, Neural
 from ranvier.run import ENVIRONMENT, RESULT, WEIGHTS, Run, append_metrics, start_run, write_atomically, write_json
@@ -16,6 +16,9 @@ from ranvier.tasks.calibrate import VALIDATION, Parts, calibrate, check_units
 from ranvier.tasks.environment import environment
 from ranvier.tasks.evaluate import held_out, judge, measure
 from ranvier.tasks.task import build
+
+SESSION = ("area", "sorting", "movement", "missing")
+"""How session files were read, which holds for a new one."""
 
 
 def calibrate_run(
@@ -57,12 +60,16 @@ def calibrate_run(
     if not isinstance(net, NeuralDecoder):
         raise ValueError(f"expected a run of a decoder, such as decode-gru, got one of {run.config.name!r}")
     whole = _whole(_new_day(run.config, root))
-    check_units(net, _samples(whole, "train"))
+    try:
+        check_units(net, _samples(whole, "train"))
+    except ValueError as error:
+        # What the message says to type belongs to the training: the decoder reads no other bins.
+        raise ValueError(f"{run.path} cannot read the new day: {error}") from error
     recipe = _recipe(run.config, whole, minutes)
     assert isinstance(recipe.data, Cortex | Sessions)
     learned_from = replace(recipe.data, shares=(sum(recipe.data.shares), 0.0))
     found = calibrate(net, _samples(learned_from, "train"), parts=parts, steps=steps, lr=lr, seed=seed)
-    before = for_day(with_new_day(net), -1)
+    before = of_day(with_new_day(net), -1)
     at_first = measure(before, held_out(recipe, "test"), build(recipe, before))
     result = judge(found.net, recipe) | {"seconds": round(found.history[-1]["seconds"], 3), "expected": None}
     result["calibration"] = {
@@ -90,7 +97,7 @@ def _new_day(known: Recipe, root: str | None) -> Neural:
             raise ValueError("expected the session of the new day: type --data FILE")
         return replace(data, first_day=data.first_day + data.days, days=1)
     of_all = {field.name: getattr(data, field.name) for field in fields(Decoded)}
-    more = {"area": data.area, "sorting": data.sorting, "movement": data.movement} if isinstance(data, Sessions) else {}
+    more = {name: getattr(data, name) for name in SESSION} if isinstance(data, Sessions) else {}
     new = Sessions(root=root, **of_all, **more)
     if len(files := session_files(new)) > 1:
         raise ValueError(f"expected the session of one day, {root} holds {len(files)}: type --data {files[-1]}")
