@@ -26,10 +26,8 @@ def files(folder: Path) -> dict[Path, int]:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_table_a_picture_and_nothing_twice(name, tmp_path, capsys):
-    typed = ["protocol", name, "--quick", "--data", "cortex", "--out", str(tmp_path)]
-    if name == "inference-speed":
-        typed.remove("--data")
-        typed.remove("cortex")
+    cortex = [] if name == "inference-speed" else ["--data", "cortex"]
+    typed = ["protocol", name, "--quick", *cortex, "--out", str(tmp_path)]
     assert main([*typed, "--json"]) == OK
     found = json.loads(capsys.readouterr().out)
     assert found["protocol"] == name
@@ -54,6 +52,11 @@ def test_other_settings_are_measured_anew_or_refused(tmp_path, capsys):
     assert main(trained) == OK
     assert main([*trained, "--width", "64"]) == USAGE
     assert "was started with other settings" in capsys.readouterr().err
+
+
+def test_what_reads_no_recordings_says_so(capsys):
+    assert main(["protocol", "inference-speed", "--data", "cortex"]) == USAGE
+    assert "inference-speed reads no recordings: leave --data away" in capsys.readouterr().err
 
 
 def test_they_are_listed(capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from ranvier.recipes import Cortex, Sessions
 from ranvier.recipes.decode import decode
-from ranvier.recipes.protocols import PROTOCOLS, MultiSession, Protocol, Scaling, SingleSession, quick, some_days
+from ranvier.recipes.protocols import PROTOCOLS, MultiSession, Scaling, SingleSession, quick, some_days
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -24,9 +24,9 @@ def test_days_are_told_apart_wherever_they_come_from():
 
 
 def test_a_recipe_is_that_of_its_backbone_on_other_days():
-    protocol = MultiSession(width=32, epochs=7, epochs_together=3)
-    alone = protocol.recipe("mamba", protocol.made(), seed=2)
-    together = protocol.recipe("mamba", protocol.made(), seed=2, together=True)
+    protocol = MultiSession(width=32)
+    alone = protocol.recipe("mamba", protocol.made(), seed=2, epochs=7)
+    together = protocol.recipe("mamba", protocol.made(), seed=2, epochs=3, together=True)
     known = decode("mamba")
     assert (alone.train.lr, alone.model.dropout) == (known.train.lr, known.model.dropout)
     assert (alone.train.epochs, together.train.epochs, alone.train.seed) == (7, 3, 2)
@@ -37,11 +37,11 @@ def test_a_recipe_is_that_of_its_backbone_on_other_days():
 
 def test_on_a_recording_by_name_a_decoder_is_trained_as_its_recipe_says():
     known = decode("gru", "m1-trials")
-    assert SingleSession().recipe("gru", known.data, seed=0) == known
+    assert SingleSession().recipe("gru", known.data, seed=0, epochs=None) == known
 
 
 def test_cells_of_the_scaling_grid_take_as_many_steps():
-    protocol = Scaling(numbers=(1, 2, 4), epochs_together=6)
+    protocol = Scaling(numbers=(1, 2, 4), epochs=6)
     cells = [protocol.cell("gru", protocol.made(), seed=0, width=16, days=n) for n in protocol.numbers]
     assert [cell.train.epochs for cell in cells] == [24, 12, 6]
     assert {cell.model.width for cell in cells} == {16}
@@ -50,4 +50,4 @@ def test_cells_of_the_scaling_grid_take_as_many_steps():
 @pytest.mark.parametrize("settings", [{"seeds": 0}, {"minutes": 0.0}, {"epochs_together": 0}])
 def test_settings_without_a_meaning_are_refused(settings):
     with pytest.raises(ValueError, match="expected"):
-        Protocol(**settings)
+        MultiSession(**settings)

@@ -72,12 +72,15 @@ def run(arguments: list[str]) -> int:
 
 def _do(name: str, settings: Any, data: str | None, folder: Path, *, device: str, json: bool) -> int:
     from ranvier.protocols.bench import Bench
+    from ranvier.recipes.protocols import Protocol
     from ranvier.report.table import markdown
     from ranvier.run import write_json
 
     def say(what: str) -> None:
         console().print(f"[bold]{name}[/] {what}")
 
+    if data is not None and not isinstance(settings, Protocol):
+        raise ValueError(f"{name} reads no recordings: leave --data away")
     module = importlib.import_module(f"ranvier.protocols.{name.replace('-', '_')}")
     found = module.measure(settings, Bench(folder, data, device, None if json else say))
     table, picture = folder / "table.json", folder / "table.png"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ranvier.data.neural.samples import NeuralSamples
 from ranvier.models.decoder import NeuralDecoder
 from ranvier.protocols.bench import Bench, trainings
-from ranvier.protocols.new_session import new_day, pretrained
+from ranvier.protocols.new_session import calibrated_as, new_day, pretrained
 from ranvier.protocols.shown import LOOKS, grouped, mean, r2
 from ranvier.quantity import seconds
 from ranvier.recipes.protocols import CalibrationSpeed
@@ -28,7 +28,7 @@ def measure(protocol: CalibrationSpeed, bench: Bench) -> dict[str, Any]:
         run = pretrained(protocol, bench, backbone, seed)
         for minutes in protocol.calibration:
             samples = train.first(60 * minutes)
-            settings = {"minutes": minutes, "steps": protocol.steps, "lr": protocol.lr}
+            settings = calibrated_as(protocol, run, minutes)
             learn = partial(_learn, protocol, run, samples, test)
             found = bench.once(f"{run.path.name}-{minutes:g}-minutes", settings, learn)
             rows += [{"backbone": backbone, "seed": seed, "minutes": minutes, **way} for way in found["ways"]]

@@ -25,13 +25,13 @@ def measure(protocol: MultiSession, bench: Bench) -> dict[str, Any]:
         )
     rows = []
     for backbone, seed in trainings(protocol):
-        together = bench.train(protocol.recipe(backbone, data, seed=seed, together=True), f"{backbone}-{seed}-together")
+        recipe = protocol.recipe(backbone, data, seed=seed, epochs=protocol.epochs_together, together=True)
+        together = bench.train(recipe, f"{backbone}-{seed}-together").result["r2_by_day"]
         for day, name in enumerate(names):
-            recipe = protocol.recipe(backbone, some_days(data, day), seed=seed)
+            recipe = protocol.recipe(backbone, some_days(data, day), seed=seed, epochs=protocol.epochs)
             alone = bench.train(recipe, f"{backbone}-{seed}-day-{day + 1}").result
-            found = {"together": together.result["r2_by_day"][day], "alone": alone["r2"]}
-            rows.append({"day": name, "backbone": backbone, "seed": seed, "ridge": alone["baselines"]["ridge"]["r2"]})
-            rows[-1] |= found
+            row = {"day": name, "backbone": backbone, "seed": seed, "ridge": alone["baselines"]["ridge"]["r2"]}
+            rows.append(row | {"together": together[day], "alone": alone["r2"]})
     return {"rows": rows}
 
 

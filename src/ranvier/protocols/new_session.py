@@ -16,6 +16,7 @@ from ranvier.protocols.bench import Bench, trainings
 from ranvier.protocols.shown import grouped, mean, r2
 from ranvier.recipes.decoder import Backbone
 from ranvier.recipes.protocols import NewSession, some_days
+from ranvier.recipes.saved import to_plain
 from ranvier.report.table import Table
 from ranvier.run import Run
 from ranvier.tasks.baselines import fit_baselines, judge
@@ -44,9 +45,9 @@ def measure(protocol: NewSession, bench: Bench) -> dict[str, Any]:
     for backbone, seed in trainings(protocol):
         run = pretrained(protocol, bench, backbone, seed)
         for minutes, samples in {0.0: None, **parts}.items():
-            settings = {"minutes": minutes, "steps": protocol.steps, "lr": protocol.lr}
+            settings = calibrated_as(protocol, run, minutes)
             learn = partial(_zero_shot, run, test) if samples is None else partial(_ways, protocol, run, samples, test)
-            found = bench.once(f"{run.path.name}-{minutes:g}-minutes", settings, learn)
+            found = bench.once(f"{run.path.name}-{f'{minutes:g}-minutes' if minutes else 'zero-shot'}", settings, learn)
             rows += [{"backbone": backbone, "seed": seed, "minutes": minutes, **way} for way in found["ways"]]
     return {"rows": rows}
 
@@ -72,7 +73,14 @@ def pretrained(protocol: NewSession, bench: Bench, backbone: Backbone, seed: int
     """Return the finished run on all days but the last."""
     data, names = bench.days(protocol)
     others = some_days(data, 0, len(names) - 2)
-    return bench.train(protocol.recipe(backbone, others, seed=seed, together=True), f"{backbone}-{seed}")
+    recipe = protocol.recipe(backbone, others, seed=seed, epochs=protocol.epochs, together=True)
+    return bench.train(recipe, f"{backbone}-{seed}")
+
+
+def calibrated_as(protocol: NewSession, run: Run, minutes: float) -> dict[str, Any]:
+    """Return all that a calibration depends on, as plain values."""
+    own = {"minutes": minutes, "steps": protocol.steps, "lr": protocol.lr}
+    return own | {"days": protocol.days, "run": to_plain(run.config)}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:

@@ -20,7 +20,7 @@ def measure(protocol: SingleSession, bench: Bench) -> dict[str, Any]:
     for day, data in _days(protocol, bench).items():
         for backbone, seed in trainings(protocol):
             name = f"{day.replace(' ', '-')}-{backbone}-{seed}"
-            run = bench.train(protocol.recipe(backbone, data, seed=seed), name)
+            run = bench.train(protocol.recipe(backbone, data, seed=seed, epochs=protocol.epochs), name)
             result = run.result
             found = {key: result[key] for key in ("r2", "r2_per_axis", "baselines", "seconds")}
             rows.append({"day": day, "backbone": backbone, "seed": seed, "run": str(run.path)} | found)

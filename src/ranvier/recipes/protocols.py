@@ -38,12 +38,10 @@ class Protocol(Checked):
     """days of the made cortex"""
     jitter_deg: float = 75.0
     """by how much preferred directions turn from day to day, as in the data cortex"""
-    epochs: int | None = 30
-    """passes over a day by a decoder of that day alone; none: as in decode-BACKBONE"""
-    epochs_together: int = 15
-    """passes over all days by a decoder of all days"""
 
-    def recipe(self, backbone: Backbone, data: Neural, *, seed: int, together: bool = False) -> Recipe:
+    def recipe(
+        self, backbone: Backbone, data: Neural, *, seed: int, epochs: int | None, together: bool = False
+    ) -> Recipe:
         """Return the recipe of a decoder of one day, or of several `together`, each with an adapter of its own."""
         named = isinstance(data, Sessions) and data.name in LENGTHS
         base = decode(backbone, data.name) if named else decode(backbone)  # type: ignore[arg-type]
@@ -55,8 +53,8 @@ class Protocol(Checked):
             adapter="per_day" if together else "shared",
             window=round(1000 / data.bin_ms),
         )
-        epochs = self.epochs_together if together else self.epochs or base.train.epochs
-        return replace(base, data=data, model=model, train=replace(base.train, seed=seed, epochs=epochs))
+        train = replace(base.train, seed=seed, epochs=epochs or base.train.epochs)
+        return replace(base, data=data, model=model, train=train)
 
     def made(self) -> Cortex:
         """Return the days of the made cortex."""
@@ -85,6 +83,7 @@ class SingleSession(Protocol):
     backbones: tuple[Backbone, ...] = FIVE
     days: int = 3
     epochs: int | None = None
+    """passes over a day; default: as in decode-BACKBONE"""
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,10 @@ class MultiSession(Protocol):
 
     name: ClassVar[str] = "multi-session"
     minutes: float = 4.0
+    epochs: int = 30
+    """passes over a day by a decoder of that day alone"""
+    epochs_together: int = 15
+    """passes over all days by a decoder of all days"""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class NewSession(Protocol):
     """A decoder of other days learns a new one from its first minutes, against one that begins from nothing."""
 
     name: ClassVar[str] = "new-session"
+    epochs: int = 15
+    """passes over all days but the last, which is the new one"""
     calibration: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0)
     """minutes of the new day's training part to learn from"""
     steps: int = 300
@@ -147,13 +152,13 @@ class Scaling(Protocol):
     widths: tuple[int, ...] = (16, 32, 64, 128)
     """channels of the backbone"""
     days: int = 8
-    epochs_together: int = 10
+    epochs: int = 10
+    """passes over the most days; as many steps are made with fewer"""
 
     def cell(self, backbone: Backbone, data: Neural, *, seed: int, width: int, days: int) -> Recipe:
-        """Return the recipe of one width and number of days: it learns for as many steps as that of the most days."""
-        epochs = round(self.epochs_together * max(self.numbers) / days)
-        sized = replace(self, width=width, epochs_together=epochs)
-        return sized.recipe(backbone, data, seed=seed, together=True)
+        """Return the recipe of one width and number of days."""
+        epochs = round(self.epochs * max(self.numbers) / days)
+        return replace(self, width=width).recipe(backbone, data, seed=seed, epochs=epochs, together=True)
 
 
 PROTOCOLS = {
@@ -162,12 +167,15 @@ PROTOCOLS = {
 """The settings of each protocol by its name; the first line of its docstring says what it does."""
 
 _SHORT: Mapping[str, Any] = {
-    **{"backbones": ("gru",), "width": 32, "days": 2, "minutes": 0.5},
-    **{"epochs": 1, "epochs_together": 1},
+    "backbones": ("gru",),
+    "width": 32,
+    "days": 2,
+    "minutes": 0.5,
+    "epochs": 1,
 }
 _SHORTER: dict[str, Mapping[str, Any]] = {
     "single-session": _SHORT,
-    "multi-session": _SHORT,
+    "multi-session": {**_SHORT, "epochs_together": 1},
     "new-session": {**_SHORT, "calibration": (0.1, 0.2), "steps": 4},
     "inference-speed": {"backbones": ("gru", "rwkv"), "widths": (32,), "depths": (1,), "steps": 20},
     "calibration-speed": {**_SHORT, "calibration": (0.2,), "steps": 4},
