@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,10 +10,9 @@ from safetensors.torch import save_file
 from ranvier import models
 from ranvier.cli import OK, USAGE, main
 from ranvier.data import datasets
-from ranvier.data.neural import Counts, Session, Signal, write_npz_session
-from ranvier.data.neural.cortex import make_day
 from ranvier.recipes import Cortex, load
 from ranvier.run import Run, open_run, start_run
+from tests.data.made_sessions import write_made_day
 
 DAYS = Cortex(neurons=12, replaced=2, gain=0.5, minutes=2.0, bin_ms=50.0, steps=40, shares=(0.7, 0.1), days=2)
 
@@ -34,15 +32,7 @@ def known(tmp_path_factory) -> Run:
 
 def write_session(path, *, units=12, bins=2400):
     """The day that follows, as a session of one's own."""
-    made = make_day(replace(DAYS, neurons=units), 2)
-    counts = made.spikes.counts.reshape(-1, 5, units).sum(1)[:bins]
-    velocity = made.behaviour["velocity"].values.reshape(-1, 5, 2).mean(1)[:bins]
-    clock = 0.05 * np.arange(len(counts))
-    names = tuple(f"u{i}" for i in range(units))
-    segment = np.zeros(len(counts), np.int64)
-    session = Session(path.stem, names, Counts(counts, 0.05), clock, {"velocity": Signal(velocity, "cm/s")}, segment)
-    write_npz_session(path, session)
-    return str(path)
+    return write_made_day(path, replace(DAYS, neurons=units), 2, bins=bins)
 
 
 def test_a_session_becomes_a_run_that_others_open(known, tmp_path, capsys):

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from ranvier.cli import OK, USAGE, main
+from ranvier.recipes import Cortex
 from ranvier.recipes.protocols import PROTOCOLS
+from ranvier.run import open_run
+from tests.data.made_sessions import write_made_day
 
 SAYS = {
     "single-session": ("day 1", "kalman", "to ridge"),
@@ -40,6 +43,19 @@ def test_a_table_a_picture_and_nothing_twice(name, tmp_path, capsys):
     assert files(tmp_path) == before
     assert all(said in out for said in (*SAYS[name], f"wrote {tmp_path / 'table.png'}"))
     assert json.loads((tmp_path / "table.json").read_text())["rows"] == found["rows"]
+
+
+def test_days_of_ones_own(tmp_path, capsys):
+    days = Cortex(neurons=8, replaced=0, minutes=0.5)
+    for day, name in enumerate(("monday", "tuesday")):
+        write_made_day(tmp_path / f"{name}.npz", days, day)
+    typed = ["protocol", "multi-session", "--quick", "--bin-ms", "50", "--data", str(tmp_path)]
+    assert main([*typed, "--out", str(tmp_path / "out"), "--json"]) == OK
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["day"] for row in rows] == ["monday", "tuesday"]
+    assert open_run(tmp_path / "out" / "gru-0-day-2").config.data.days == ("tuesday",)
+    assert main(["protocol", "single-session", "--data", str(tmp_path / "none")]) == USAGE
+    assert "none" in capsys.readouterr().err
 
 
 def test_other_settings_are_measured_anew_or_refused(tmp_path, capsys):

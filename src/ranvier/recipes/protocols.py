@@ -92,7 +92,7 @@ class MultiSession(Protocol):
 
     name: ClassVar[str] = "multi-session"
     minutes: float = 4.0
-    epochs: int = 30
+    epochs: int = 60
     """passes over a day by a decoder of that day alone"""
     epochs_together: int = 15
     """passes over all days by a decoder of all days"""
