@@ -9,6 +9,7 @@ from ranvier import models
 from ranvier.data.neural.cortex import cortex
 from ranvier.models.decoder import of_day, with_new_day
 from ranvier.recipes import Cortex, Decoder
+from ranvier.recipes.decoder import Backbone
 from ranvier.tasks.calibrate import VALIDATION, Parts, calibrate, decoded
 
 DAY = Cortex(neurons=12, replaced=2, gain=0.5, minutes=1.0, bin_ms=50.0, steps=40, shares=(0.7, 0.1), first_day=3)
@@ -85,6 +86,18 @@ def test_a_shared_adapter_goes_on_from_what_it_has(train):
     found = calibrate(shared, train, parts="adapter", steps=10, every=10, lr=1e-2)
     assert found.net.adapter.days == 1
     assert not torch.equal(found.net.adapter.weight, shared.adapter.weight)
+
+
+@pytest.mark.parametrize("backbone", get_args(Backbone))
+def test_every_backbone_can_be_frozen(backbone, train):
+    net = models.build(Decoder(in_channels=12, width=32, layers=1, backbone=backbone))
+    net.set_scale(*map(torch.from_numpy, train.scale()))
+    found = calibrate(net, train, parts="adapter", steps=2, every=2, lr=1e-2, batch_size=4)
+    before = weights(net)
+    changed = {name for name, p in found.net.named_parameters() if not torch.equal(p, before[name])}
+    assert all(name.startswith("adapter") for name in changed)
+    assert len(found.history) == 2
+    assert all(p.requires_grad for p in found.net.parameters())
 
 
 def test_a_day_of_other_units_is_refused(train):

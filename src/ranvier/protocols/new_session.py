@@ -19,7 +19,7 @@ from ranvier.recipes.protocols import NewSession, some_days
 from ranvier.recipes.saved import to_plain
 from ranvier.report.table import Table
 from ranvier.run import Run
-from ranvier.tasks.baselines import fit_baselines, judge
+from ranvier.tasks.baselines import fit_ridge, judge
 from ranvier.tasks.batches import mix
 from ranvier.tasks.calibrate import VALIDATION, Parts, calibrate, decoded
 
@@ -79,8 +79,7 @@ def pretrained(protocol: NewSession, bench: Bench, backbone: Backbone, seed: int
 
 def calibrated_as(protocol: NewSession, run: Run, minutes: float) -> dict[str, Any]:
     """Return all that a calibration depends on, as plain values."""
-    own = {"minutes": minutes, "steps": protocol.steps, "lr": protocol.lr}
-    return own | {"days": protocol.days, "run": to_plain(run.config)}
+    return {"minutes": minutes, "steps": protocol.steps, "lr": protocol.lr, "run": to_plain(run.config)}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
@@ -140,7 +139,7 @@ def _ways(protocol: NewSession, run: Run, samples: NeuralSamples, test: NeuralSa
             found = calibrate(net, samples, parts=way, steps=steps, lr=protocol.lr, seed=seed)
         best = {key: found.best[key] for key in ("step", "seconds")}
         ways.append({"way": way, "r2": decoded(found.net, test)} | best)
-    ways.append({"way": "ridge", "r2": judge(fit_baselines(train, val)["ridge"], test)["r2"]})
+    ways.append({"way": "ridge", "r2": judge(fit_ridge(train.stretches, val.stretches), test)["r2"]})
     return {"ways": ways}
 
 

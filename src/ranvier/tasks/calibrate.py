@@ -58,7 +58,8 @@ def calibrate(
 
     It begins as `with_new_day` says: with the mean of the days that it knew, where they have adapters of their own, and
     as it is otherwise. AdamW follows the gradient of windows of the first four fifths of the data, with a learning rate
-    that is a cosine, and stops after `patience` looks at the last fifth that were worse than the best one.
+    that is a cosine, and stops after `patience` looks at the last fifth that were worse than the best one. Batch norms
+    take their statistics from the new day, whichever part changes.
 
     Args:
         net: the decoder, which stays as it is.
@@ -81,6 +82,8 @@ def calibrate(
     train, val = samples.parted(1 - VALIDATION)
     settings = Train(lr=lr, weight_decay=weight_decay, warmup=0.05, batch_size=batch_size, seed=seed)
     trained = {"full": net, "adapter": net.adapter, "readout": net.readout}[parts]
+    net.requires_grad_(False)
+    trained.requires_grad_()
     descent, task, batches = optimizer(trained, settings), decoding(Decode(), net), _batches(train, settings)
     found, best = Calibration(net, []), {}
     with torch.random.fork_rng(devices=[]):
@@ -107,7 +110,7 @@ def calibrate(
             nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
             descent.step()
     net.load_state_dict(best)
-    net.eval()
+    net.requires_grad_().eval()
     return found
 
 
