@@ -15,7 +15,7 @@ from ranvier.audit import audit
 from ranvier.carry import Carry
 from ranvier.models.decoder import NeuralDecoder
 from ranvier.protocols.bench import Bench
-from ranvier.protocols.shown import LOOKS, grouped
+from ranvier.protocols.shown import LOOKS, grouped, round_ticks
 from ranvier.quantity import count, memory
 from ranvier.recipes import Decoder
 from ranvier.recipes.protocols import InferenceSpeed
@@ -103,11 +103,12 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
             ax.plot(widths, [row["window_ms"] for row in same], alpha=0.3, **LOOKS[backbone])
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
+        round_ticks(ax.yaxis)
         ax.set_xticks(widths, [str(width) for width in widths])
         ax.set_xlabel("width")
-        ax.set_title(f"{layers} layers; faint: a window of {WINDOW_S:g} s for each bin", weight="bold")
+        ax.set_title(f"layers: {layers}; faint: {WINDOW_S:g} s run anew for each bin", weight="bold")
     axes[0].set_ylabel("ms a step, median")
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper")
 
 
 def _timed(protocol: InferenceSpeed, config: Decoder, device: str) -> dict[str, Any]:

@@ -38,9 +38,11 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
     figure.set_size_inches(4 * len(days), 3)
     for ax, (day, rows) in zip(figure.subplots(1, len(days), squeeze=False)[0], days.items(), strict=True):
         values = {name: mean(same, "r2") for name, same in grouped(rows, "backbone").items()}
+        ridge = rows[0]["baselines"]["ridge"]["r2"]
         plot.bars(ax, values, unit="")
-        ax.axvline(rows[0]["baselines"]["ridge"]["r2"], color=BLUE)
-        ax.set_title(f"R² on {day}; a line at that of the ridge", weight="bold")
+        ax.axvline(ridge, color=BLUE)
+        ax.set_xlim(0, 1.18 * max(*values.values(), ridge))
+        ax.set_title(f"R² on {day}; line: ridge", weight="bold")
 
 
 def _days(protocol: SingleSession, bench: Bench) -> dict[str, Neural]:
