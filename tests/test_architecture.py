@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "doctor": MODELS_AND_BELOW,
     "allocator": set(),
     "tasks": MODELS_AND_BELOW | {"run"},
+    "protocols": MODELS_AND_BELOW | {"run", "tasks", "stream", "audit", "report", "plot", "colours", "quantity"},
     "cli": {"*"},
     "__init__": {"carry"},
     "__main__": {"cli"},
