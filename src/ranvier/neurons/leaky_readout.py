@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ranvier.carry import Carry
 from ranvier.neurons.integrate_and_fire import LIF
-from ranvier.neurons.neuron import NeuronOptions, Parameter, show
+from ranvier.neurons.neuron import NeuronOptions, Parameter
 
 
 class LI(LIF):
@@ -34,4 +34,4 @@ class LI(LIF):
         return out.v_seq
 
     def extra_repr(self) -> str:
-        return f"decay={show(self.decay)}" if self.decay is not None else f"tau={show(self.tau or 0.0)}"
+        return self.shown_leak()
