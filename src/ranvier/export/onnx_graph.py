@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch._decomp import get_decompositions
 
 from ranvier import __version__
 from ranvier.carry import Carry, Temporal, unwrap
@@ -55,9 +56,9 @@ def export_step(
         path: the file.
         x: one step of input, `[B, ...]`; the file takes this shape and type, its values do not matter.
         day: of a decoder that knows several recording days, the one that the file is for.
-        int8: keep the matrices of linear layers as integers of 8 bits, with a scale for each output; their inputs are
-            rounded to 8 bits too, as far as each step reaches. Memory and all else stay as they are. For processors
-            that run short of memory bandwidth: a network that fits into the cache gains nothing.
+        int8: keep the matrices of linear layers and GRUs as integers of 8 bits, with a scale for each output; what
+            meets them is rounded to 8 bits too, with a scale for each step. Memory and all else stay as they are. A
+            third of the file; decoders of 256 channels took 0.6 to 0.9 of the time, of 128 channels 0.9 to 1.2.
         about: what else the file shall say in its metadata, such as the width of a bin.
 
     Raises:
@@ -72,8 +73,8 @@ def export_step(
     with reference(), torch.no_grad(), _quiet():
         program = torch.export.export(_OneStep(still, day, list(rest)), (x, *rest.values()))
         if int8:
-            # A runtime's own GRU cannot multiply integers.
-            program = program.run_decompositions(_as_matrices())
+            # ONNX has a GRU of its own, a little faster than its parts, which cannot multiply integers.
+            program = program.run_decompositions(get_decompositions([torch.ops.aten.gru.input]))
         made = torch.onnx.export(
             program,
             input_names=["x", *rest],
@@ -158,21 +159,19 @@ def _plain(tensor: Tensor) -> Any:
 
 
 def _translations() -> dict[Any, Any]:
-    from onnxscript import opset20 as op
+    from onnxscript import opset20
 
-    def copy(into, source, non_blocking=False):  # type: ignore[no-untyped-def]
+    op: Any = opset20
+
+    def copy(into: Any, source: Any, non_blocking: bool = False) -> Any:
         # Torch's own form leaves a source of one row as it is, where it should be repeated.
         return op.CastLike(op.Expand(source, op.Shape(into)), into)
 
-    def lerp(start, end, weight):  # type: ignore[no-untyped-def]
+    def lerp(start: Any, end: Any, weight: Any) -> Any:
         # Torch's own form chooses at every element from which end to start: an eighth of the nodes of an RWKV step.
         return op.Add(start, op.Mul(weight, op.Sub(end, start)))
 
     return {torch.ops.aten.copy.default: copy, torch.ops.aten.lerp.Tensor: lerp}
-
-
-def _as_matrices() -> dict[Any, Any]:
-    return torch._decomp.get_decompositions([torch.ops.aten.gru.input])
 
 
 def _with_int8(model: "onnx.ModelProto") -> "onnx.ModelProto":

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,11 @@ class Step:
     def __init__(self, path: str | Path) -> None:
         check_installed()
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+        from onnxruntime.capi.onnxruntime_pybind11_state import (  # type: ignore[attr-defined]
+            Fail,
+            InvalidGraph,
+            InvalidProtobuf,
+        )
 
         if not Path(path).is_file():
             raise FileNotFoundError(f"no file {path}: `ranvier export RUN` or export_step(net, path, x=x) writes one")
@@ -44,8 +49,8 @@ class Step:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail) as error:
+            self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except (Fail, InvalidGraph, InvalidProtobuf) as error:
             raise ValueError(f"{path} is damaged, or no ONNX file: {error}") from None
         self.about = self._session.get_modelmeta().custom_metadata_map
         inputs = {node.name: node for node in self._session.get_inputs()}
