@@ -8,10 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from ranvier import models
-from ranvier.audit import Energy, audit
+from ranvier.audit import Energy, alone, audit
 from ranvier.carry import Carry, State, Temporal
+from ranvier.layers import Stack
 from ranvier.layers.attention import TransformerBlock
-from ranvier.recipes import SpikingSSM
+from ranvier.layers.gru import GRU
+from ranvier.layers.mamba import Mamba
+from ranvier.layers.rwkv import rwkv_block
+from ranvier.layers.spiking_block import spiking_block
+from ranvier.recipes import Decoder, SpikingSSM
 
 
 class Threshold(Temporal):
@@ -160,3 +165,33 @@ def test_attention_is_counted_with_a_full_window():
     assert cost.macs == 12 * 8**2 + 2 * 5 * 8
     assert cost.neurons == ()
     assert cost.uncounted == ("attention_norm", "mlp_norm")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # 6 d^2 and three products of gates for each unit and layer.
+        (lambda: GRU(8, 8, layers=2), 2 * (6 * 64 + 3 * 8)),
+        # 13 d^2 in seven linear layers; shifts, averages and gates beside them.
+        (lambda: rwkv_block(8), 13 * 64 + 18 * 8),
+        # 2 d e + e (R + 2 N) + R e + e d in linear layers; window of 4, 4 N + 1 in the modes, skip and gate.
+        (lambda: Mamba(8, state=3, rank=2), 2 * 8 * 16 + 16 * 8 + 2 * 16 + 16 * 8 + 16 * (4 + 13 + 2)),
+    ],
+)
+def test_layers_with_products_of_their_own_say_how_many(body, expected):
+    assert audit(Stack(body()), torch.randn(3, 1, 8)).macs == expected
+
+
+def test_the_matrix_of_a_spiking_block_only_adds():
+    torch.manual_seed(0)
+    norm, layer = audit(Stack(spiking_block(8)), 10 * torch.rand(20, 1, 8)).layers
+    assert norm.macs == 8
+    assert layer.multiplication_free
+    assert 0 < layer.input_rate < 1
+
+
+def test_a_decoder_of_several_days_is_counted_as_that_of_the_last():
+    net = models.build(Decoder(in_channels=5, width=8, days=3, adapter="per_day"))
+    cost = audit(alone(net), torch.ones(4, 1, 5))
+    assert {layer.name: layer.macs for layer in cost.layers}["adapter"] == 5 * 8
+    assert cost.parameters == sum(p.numel() for p in net.parameters()) - 2 * (5 * 8 + 8)

@@ -14,9 +14,10 @@ from ranvier.layers.mamba import Mamba, mamba
 from ranvier.layers.rwkv import ChannelMix, TimeMix, rwkv
 from ranvier.layers.sdn import SDN, reparameterised
 from ranvier.layers.sdn_neuron import SDNNeuron, load_sdn
+from ranvier.layers.spiking_block import spiking
 from ranvier.layers.ssam import SSAM
 from ranvier.layers.ssm import S4D
-from ranvier.neurons import IF, LI, LIF, PLIF, AdaptiveLIF, LIFWithoutReset
+from ranvier.neurons import IF, LI, LIF, PLI, PLIF, AdaptiveLIF, LIFWithoutReset
 from ranvier.recipes import Decoder, SpikeFPN, SpikingEDN, SpikingLM, SpikingSSM
 
 from .temporal import temporal
@@ -66,6 +67,8 @@ TestAdaptiveLIF = temporal(lambda: AdaptiveLIF(decay=0.2, v_threshold=0.3, chann
 TestAdaptiveLIFDown = temporal(lambda: AdaptiveLIF(tau=2.0, v_threshold=0.3, sign=-1), features=(4, 2))
 TestLIFWithoutReset = temporal(lambda: LIFWithoutReset(decay=0.5), features=(4, 2))
 TestLI = temporal(lambda: LI(tau=3.0), features=(4,))
+TestPLI = temporal(lambda: PLI(torch.tensor([1.5, 2.0, 4.0, 9.0])), features=(4,))
+TestSpikingBody = temporal(lambda: spiking(4, 2, dropout=0.5), features=(4,))
 TestSDN = temporal(lambda: SDN(), features=(4,))
 TestDeepSDN = temporal(lambda: SDN(width=3, kernel_size=4, layers=3), features=(2, 2))
 TestReparameterisedSDN = temporal(lambda: reparameterised(SDN()), features=(4,))

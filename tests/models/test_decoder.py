@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ranvier import Carry, models
-from ranvier.models.decoder import with_new_day
+from ranvier.models.decoder import of_day, with_new_day
 from ranvier.recipes import Decoder
 
 # Parameters by width and layers: spec of the decoding backbones, 96 channels, 2 outputs.
@@ -23,12 +23,14 @@ PARAMETERS = {
         (64, 2): 114_498, (64, 4): 222_402, (128, 2): 441_986, (128, 4): 870_786,
         (256, 2): 1_735_938, (256, 4): 3_445_506, (512, 4): 13_706_754,
     },
+    "spiking": {(64, 2): 15_234, (128, 2): 46_850},  # not in the table: d (96 + 1) + layers (d^2 + 5 d) + d + 2 (d + 1)
     "mamba": {
         (64, 2): 71_810, (64, 4): 137_218, (128, 2): 246_018, (128, 4): 479_234,
         (256, 2): 901_634, (256, 4): 1_777_666, (512, 4): 6_832_130,
     },
 }  # fmt: skip
-STATE = {"gru": 1, "mamba": 38, "rwkv": 5, "transformer": 200}
+STATE = {"gru": 1, "mamba": 38, "rwkv": 5, "transformer": 200, "spiking": 2}
+READOUT = {"spiking": 1}
 BACKBONES = pytest.mark.parametrize("backbone", PARAMETERS)
 SMALL = Decoder(in_channels=5, width=32, days=3)
 
@@ -58,7 +60,7 @@ def test_the_memory_does_not_grow(backbone) -> None:
         numbers = sum(
             tensor[0].numel() for state in carry.values() for tensor in state.values() if tensor.is_floating_point()
         )
-        assert numbers == 3 * 32 * STATE[backbone]
+        assert numbers == 32 * (3 * STATE[backbone] + READOUT.get(backbone, 0))
 
 
 @BACKBONES
@@ -171,3 +173,11 @@ def test_answers_are_in_the_unit_of_the_movement() -> None:
     before = net(x)
     net.set_scale(torch.zeros(5), torch.ones(5), torch.tensor([1.0, -1.0]), torch.tensor([10.0, 20.0]))
     torch.testing.assert_close(net(x), before * torch.tensor([10.0, 20.0]) + torch.tensor([1.0, -1.0]))
+
+
+def test_one_day_of_several_is_a_decoder_of_its_own() -> None:
+    net, x = build(replace(SMALL, adapter="per_day")), counts()
+    torch.testing.assert_close(of_day(net, 1)(x), net(x, day=1))
+    assert torch.equal(of_day(net, -1)(x), of_day(net, 2)(x))
+    with pytest.raises(ValueError, match="expected a day from 0 to 2"):
+        of_day(net, 3)

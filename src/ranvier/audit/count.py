@@ -12,15 +12,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from ranvier.audit.result import Audit, Energy, LayerCost, NeuronCost
 from ranvier.carry import Temporal
-from ranvier.layers.attention import Attention
 from ranvier.layers.spiking_ssm import SpikingS4D
 from ranvier.layers.ssam import Product
-from ranvier.layers.ssm import S4D
+from ranvier.models.decoder import NeuralDecoder, of_day
 from ranvier.record import owns_memory
 
 WEIGHTED = (_ConvNd, nn.Linear)
-# Layers with memory that say what a value of their output costs.
-OWN_MACS = (S4D, Attention)
 # Parameters that cost no operation: looked up, or a threshold that scales how the modes before it are read out.
 FREE = (nn.Embedding, SpikingS4D)
 
@@ -30,10 +27,10 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
 
     MACs of a layer = outputs x inputs that one output sums over (padding included, as in published tables).
     A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
-    layer of its own with one MAC per value, and so is a product of two activations (`Product`). The modes of `S4D` cost
-    what their recurrence does, see `S4D.macs`, and `Attention` what it multiplies with a full window, beside its linear
-    layers. Convolution, linear, batch norm, products, modes, attention and neurons are counted; embeddings and the
-    thresholds of `SpikingS4D` cost nothing; every other module that owns parameters is named in `Audit.uncounted`.
+    layer of its own with one MAC per value, and so is a product of two activations (`Product`). A layer that
+    multiplies outside of such modules says itself how often for one value of its output, as `macs`: S4D, RWKV, GRU,
+    Mamba, attention. Neurons are counted as such; embeddings and the thresholds of `SpikingS4D` cost nothing; every
+    other module that owns parameters is named in `Audit.uncounted`.
 
     Raises:
         ValueError: `x` has no time and batch axes, or the network has no layer to count.
@@ -52,7 +49,7 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     lanes = x.shape[0] * x.shape[1]
     modules = dict(net.named_modules())
     remembering = (name for name in seen if isinstance(modules[name], Temporal))
-    temporal = {name for name in remembering if not isinstance(modules[name], OWN_MACS)}
+    temporal = {name for name in remembering if not hasattr(modules[name], "macs")}
     layers = [
         _layer_cost(name, modules[name], counted, lanes, energy)
         for name, counted in seen.items()
@@ -70,6 +67,11 @@ def audit(net: nn.Module, x: Tensor, *, energy: Energy | None = None) -> Audit:
     ]
     total = sum(p.numel() for p in net.parameters())
     return Audit(tuple(layers), tuple(neurons), tuple(uncounted), x.shape[0], total, energy)
+
+
+def alone(net: nn.Module) -> nn.Module:
+    """Return a network that needs nothing but its input: of a decoder of several days, that of the last one."""
+    return of_day(net, -1) if isinstance(net, NeuralDecoder) else net
 
 
 @contextmanager
@@ -142,7 +144,7 @@ def _counting(net: nn.Module, seen: dict[str, _Seen]) -> Iterator[None]:
                 handles.append(module.register_forward_hook(_norm(name, seen, products)))
             elif isinstance(module, Product):
                 handles.append(module.register_forward_hook(_product(name, seen)))
-            elif isinstance(module, OWN_MACS):
+            elif hasattr(module, "macs"):
                 handles.append(module.register_forward_hook(_own(name, seen)))
             elif owns_memory(module):
                 handles.append(module.register_forward_hook(_neurons(name, seen)))
@@ -188,7 +190,7 @@ def _product(name: str, seen: dict[str, _Seen]) -> Callable:
 
 
 def _own(name: str, seen: dict[str, _Seen]) -> Callable:
-    def hook(module: S4D | Attention, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+    def hook(module: Any, inputs: tuple[Tensor, ...], y: Tensor) -> None:
         counted = seen.setdefault(name, _Seen())
         counted.operations += y.numel() * module.macs
         counted.look(inputs[0])

@@ -25,7 +25,7 @@ def audit(run: RunFolder, *, samples: Number = None, threads: Threads = 1, json:
         threads: torch threads.
         json: one line of JSON for a script.
     """
-    from ranvier.audit import audit, latency, peak_memory
+    from ranvier.audit import alone, audit, latency, peak_memory
     from ranvier.run import open_run
     from ranvier.samples import held_out
 
@@ -33,7 +33,7 @@ def audit(run: RunFolder, *, samples: Number = None, threads: Threads = 1, json:
     out = console()
     with out.status("counting"):
         opened = open_run(run)
-        net, x = opened.net(), held_out(opened, count=samples).x
+        net, x = alone(opened.net()), held_out(opened, count=samples).x
         cost = audit(net, x)
         whole, step = peak_memory(net, x[:, :1]), peak_memory(net, x[:1, :1])
         times = latency(net, x)

@@ -39,27 +39,29 @@ DEMOS = {
     "classify": Demo("digits-conv", Path("runs/demo"), "handwritten digits, moved before a simulated event camera"),
     "detect": Demo("digits-spikefpn", Path("runs/demo-detect"), "find and read handwritten digits: a box around each"),
     "segment": Demo("digits-spikingedn", Path("runs/demo-segment"), "read handwritten digits: a class for each pixel"),
+    "decode": Demo("cortex-gru", Path("runs/demo-decode"), "a hand's velocity from the spikes of 96 made neurons"),
     "sequence": Demo("listops-tiny", Path("runs/demo-sequence"), "nested operations on digits, read token by token"),
 }
 """By what is shown."""
 
 What = tyro.conf.Positional[
     Annotated[
-        Literal["classify", "detect", "segment", "sequence"],
-        tyro.conf.arg(metavar="[classify|detect|segment|sequence]"),
+        Literal["classify", "detect", "segment", "sequence", "decode"],
+        tyro.conf.arg(metavar="[classify|detect|segment|sequence|decode]"),
     ]
 ]
 
 
 def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None) -> int:
-    """Train, test, stream and count a small spiking network on data that the package makes.
+    """Train, test, stream and count a small network on data that the package makes.
 
     Nothing is downloaded. An earlier demo in the folder is replaced.
 
     Args:
         what: handwritten digits before a simulated event camera: the one of a recording, or several of them, by a box
-            around each or the digit of each pixel; or a long sequence, the value of an expression of digits.
-        run: the folder; default: runs/demo, runs/demo-detect, runs/demo-segment or runs/demo-sequence.
+            around each or the digit of each pixel; a long sequence, the value of an expression of digits; or the
+            movement of a hand, from the neurons of a motor cortex.
+        run: the folder; default: runs/demo, or runs/demo- and what is shown.
         threads: torch threads.
     """
     from ranvier import recipes
@@ -86,8 +88,8 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
         out.print("\n[bold]2  stream[/]  a held-out expression, token by token, with carried memory")
         _read_aloud(open_run(folder))
     else:
-        recording, content = _write_recording(open_run(folder))
-        picture = None if what == "classify" else folder / STREAM
+        recording, content = (_write_session if what == "decode" else _write_recording)(open_run(folder))
+        picture = {"classify": None, "decode": folder / "stream.png"}.get(what, folder / STREAM)
         out.print(f"\n[bold]2  stream[/]  {content}, step by step, with carried memory")
         stream.stream(folder, str(recording), picture=picture)
         again = f"ranvier stream {folder} {recording}"
@@ -130,6 +132,31 @@ def _write_recording(run: "Run") -> tuple[Path, str]:
     path = run.path / "recording.npz"
     write_npz(path, events)
     return path, content
+
+
+def _write_session(run: "Run") -> tuple[Path, str]:
+    """Write what a decoder has not seen of the session that was made for it; return the file and what it holds."""
+    from dataclasses import replace
+
+    from ranvier.data.neural import Counts, Signal, write_npz_session
+    from ranvier.data.neural.cortex import make_day
+    from ranvier.recipes import Cortex
+
+    data = run.config.data
+    assert isinstance(data, Cortex)
+    session = make_day(data, 0)
+    assert isinstance(session.spikes, Counts)
+    seen = round(sum(data.shares) * len(session.clock))
+    rest = replace(
+        session,
+        spikes=Counts(session.spikes.counts[seen:], session.spikes.bin_s),
+        clock=session.clock[seen:],
+        behaviour={name: Signal(found.values[seen:], found.unit) for name, found in session.behaviour.items()},
+        segment=session.segment[seen:],
+    )
+    path = run.path / "session.npz"
+    write_npz_session(path, rest)
+    return path, f"{seconds((len(rest.clock)) * session.spikes.bin_s)} of a held-out session"
 
 
 def _read_aloud(run: "Run") -> None:

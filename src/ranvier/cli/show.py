@@ -16,10 +16,13 @@ BARS = "▏▎▍▌▋▊▉█"
 
 
 def score_line(result: Mapping[str, Any], task: "Task") -> str:
-    """Return the score with the number of recordings, and the expected number where there is one."""
+    """Return the score with the number of recordings, the number to expect and what simple models reach."""
     line = f"{task.metric_name} [bold]{task.shown(result[task.metric])}[/] on {result['samples']:,} held-out recordings"
     if result.get("expected"):
         line += f" (expected {task.shown(result['expected']['value'])}, {result['expected']['source']})"
+    if result.get("baselines"):
+        beside = (f"{name} {task.shown(found[task.metric])}" for name, found in result["baselines"].items())
+        line += f"; beside it {', '.join(beside)}"
     return line
 
 

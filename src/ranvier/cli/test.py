@@ -90,12 +90,23 @@ def _words(found: dict[str, Any]) -> Iterator[str]:
     yield f"pairs of words, with Kneser-Ney smoothing: bigrams {found['bigram_perplexity']:.2f}"
 
 
+def _movements(found: dict[str, Any]) -> Iterator[str]:
+    beside = {"the network": found, **found["baselines"]}
+    for name, values in beside.items():
+        axes = ", ".join(f"{r2:.3f}" for r2 in values["r2_per_axis"])
+        errors = ", ".join(f"{rmse:.3g}" for rmse in values["rmse"])
+        yield f"{name}: R² {values['r2']:.3f} (by axis {axes}), error {errors}"
+    if "r2_by_day" in found:
+        yield f"R² of each day: {', '.join(f'{r2:.3f}' for r2 in found['r2_by_day'])}"
+
+
 DETAILS = {
     "classify": _confused,
     "detect": _boxes,
     "segment": _pixels,
     "imitate": _membranes,
     "language": _words,
+    "decode": _movements,
 }
 
 

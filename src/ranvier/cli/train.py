@@ -20,6 +20,7 @@ from ranvier.cli.options import (
     use_threads,
     wrote,
 )
+from ranvier.recipes import Sessions
 
 HELP = """usage: ranvier train RECIPE [--data DIR] [--run DIR] [--resume] [--seed N] [--device cpu|cuda] [--threads N]
                      [--json] [--train.lr 1e-3 ...]
@@ -67,7 +68,8 @@ def run(arguments: list[str]) -> int:
 
         Args:
             recipe: what is trained.
-            data: the same as --data.root: the folder of the data set, or one that holds the folders of several.
+            data: the same as --data.root: the folder of the data set, or one that holds the folders of several; neural
+                recordings: also one session file of your own, or a folder of them.
             run: the folder; default: runs/ and the recipe's name.
             resume: go on where the run in the folder stopped.
             seed: the same as --train.seed.
@@ -88,14 +90,25 @@ def run(arguments: list[str]) -> int:
 
 
 def _from(data: Any, root: str) -> Any:
-    """Return the data part of a recipe with another root.
+    """Return the data part of a recipe with another root; sessions that are not in it under a known name are one's own.
 
     Raises:
         ValueError: it reads no files.
     """
     if "root" not in {field.name for field in fields(data)}:
         raise ValueError(f"the data {data.name!r} is generated and reads no files: leave --data away")
-    return replace(data, root=root)
+    data = replace(data, root=root)
+    return _own(data) if isinstance(data, Sessions) else data
+
+
+def _own(data: Sessions) -> Sessions:
+    from ranvier.data.neural.recorded import session_files
+
+    try:
+        known = session_files(data)[0].name != Path(data.root or "").name
+    except FileNotFoundError:
+        known = False
+    return data if known else replace(data, name="sessions")
 
 
 def train_recipe(recipe: Any, folder: Path, *, resume: bool, device: str, threads: int | None, json: bool) -> int:

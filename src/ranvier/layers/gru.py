@@ -40,6 +40,12 @@ class GRU(Temporal):
         for name, parameter in nn.GRU(in_features, width, layers).named_parameters():
             self.register_parameter(name, parameter)
 
+    @property
+    def macs(self) -> int:
+        """Multiplications for one value of the output, those of the layers below among them."""
+        inputs = self.in_features + (self.layers - 1) * self.width
+        return 3 * (inputs + self.layers * self.width) + 3 * self.layers
+
     def rest(self, batch: int, like: Tensor) -> State:
         return {"h": like.new_zeros(batch, self.layers, self.width)}
 

@@ -79,6 +79,12 @@ class Mamba(Temporal):
         """Return what is special about some parameters: the rates of the modes do not decay."""
         return {"log_a": {"decays": 0.0}}
 
+    @property
+    def macs(self) -> float:
+        """Multiplications for one value of the output besides those of the linear layers that are called as such."""
+        window, modes, skip_and_gate = self.kernel_size, 4 * self.state + 1, 2
+        return self.inner * (window + self.rank + modes + skip_and_gate) / self.width
+
     def rest(self, batch: int, like: Tensor) -> State:
         return {
             "u": like.new_zeros(batch, self.kernel_size - 1, self.inner),

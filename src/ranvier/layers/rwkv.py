@@ -50,6 +50,11 @@ class TimeMix(Temporal):
         self.receptance = _zeros(width, width)
         self.output = _zeros(width, width)
 
+    @property
+    def macs(self) -> int:
+        """Multiplications for one value of the output besides those of the linear layers: shifts, averages, gate."""
+        return 3 + 7 + 1
+
     def rest(self, batch: int, like: Tensor) -> State:
         lanes = like.new_zeros(batch, self.width)
         return {"x": lanes, **at_rest(_precise(lanes))._asdict()}
@@ -103,6 +108,11 @@ class ChannelMix(Temporal):
         self.key = _orthogonal(width, 4 * width)
         self.value = _zeros(4 * width, width)
         self.receptance = _zeros(width, width)
+
+    @property
+    def macs(self) -> int:
+        """Multiplications for one value of the output besides those of the linear layers: shifts, squares, gate."""
+        return 2 + 4 + 1
 
     def rest(self, batch: int, like: Tensor) -> State:
         return {"x": like.new_zeros(batch, self.width)}

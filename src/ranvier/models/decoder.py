@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from ranvier.carry import Carry, Temporal
 from ranvier.layers.attention import transformer
-from ranvier.layers.blocks import Residual
 from ranvier.layers.gru import GRU
 from ranvier.layers.mamba import mamba
 from ranvier.layers.rwkv import rwkv
-from ranvier.layers.stack import Stack, fold_time
-from ranvier.neurons import LI, PLIF
+from ranvier.layers.spiking_block import spiking
+from ranvier.layers.stack import fold_time
 from ranvier.recipes import Decoder
 
 LEAST_STD = 1e-3
@@ -30,6 +29,10 @@ BACKBONES = {
     "spiking": lambda c: spiking(c.width, c.layers, dropout=c.dropout),
 }
 """The setting `backbone` and what it makes: a temporal module on `[T, B, width]`."""
+
+
+DAILY = {"shared": (), "per_day": ("weight", "bias"), "day_embedding": ("embedding",)}
+"""Parameters of an adapter that are one for each day."""
 
 
 class NeuralDecoder(Temporal):
@@ -121,6 +124,11 @@ class Adapter(nn.Module):
         """Recording days that are told apart."""
         return len(self.weight if self.embedding is None else self.embedding)
 
+    @property
+    def macs(self) -> int:
+        """Multiplications for one value of the output."""
+        return self.in_channels
+
     def optimised(self) -> dict[str, dict[str, float]]:
         """Return what is special about some parameters: vectors of days do not decay, as other vectors do not."""
         still = {"decays": 0.0}
@@ -162,6 +170,22 @@ class Adapter(nn.Module):
         return f"{self.in_channels} channels, {self.kind}, {self.days} days"
 
 
+def of_day(net: NeuralDecoder, day: int) -> NeuralDecoder:
+    """Return a copy that reads one day alone and need not be told which; -1 is the last.
+
+    Raises:
+        ValueError: the adapter does not know this day.
+    """
+    days = net.adapter.days
+    if not -days <= day < days:
+        raise ValueError(f"expected a day from 0 to {days - 1}, or -1 for the last, got {day}")
+    net = copy.deepcopy(net)
+    for name in DAILY[net.adapter.kind]:
+        known = getattr(net.adapter, name).detach()
+        setattr(net.adapter, name, nn.Parameter(known[day].unsqueeze(0).clone()))
+    return net
+
+
 def with_new_day(net: NeuralDecoder) -> NeuralDecoder:
     """Return a copy that knows one more day, the last, which begins with the mean of what the others learned.
 
@@ -173,17 +197,7 @@ def with_new_day(net: NeuralDecoder) -> NeuralDecoder:
     """
     net = copy.deepcopy(net)
     adapter = net.adapter
-    names = {"shared": (), "per_day": ("weight", "bias"), "day_embedding": ("embedding",)}[adapter.kind]
-    for name in names:
+    for name in DAILY[adapter.kind]:
         known = getattr(adapter, name).detach()
         setattr(adapter, name, nn.Parameter(torch.cat([known, known.mean(0, keepdim=True)])))
     return net
-
-
-def spiking(width: int, layers: int, *, dropout: float = 0.0) -> Stack:
-    """Provisional."""
-    blocks = (
-        Residual(nn.LayerNorm(width), nn.Linear(width, width), PLIF(4.0, channels=width), nn.Linear(width, width))
-        for _ in range(layers)
-    )
-    return Stack(*blocks, LI(tau=nn.Parameter(torch.full((width,), 3.0))))

@@ -1,10 +1,9 @@
 """Integrate-and-fire neurons without, with and with a learned leak."""
 
-import math
 from typing import Unpack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ranvier.neurons.neuron import Neuron, NeuronOptions, Parameter, keep, show
 
@@ -84,7 +83,7 @@ class PLIF(Neuron):
     v[t] = (1 - sigmoid(w)) v[t-1] + sigmoid(w) x[t], with w = -ln(tau - 1) at the start.
 
     Args:
-        tau: initial time constant in steps, above 1.
+        tau: initial time constant in steps, above 1; a tensor gives each channel its own.
         channels: one time constant per channel (axis 2 of the input); `None` shares one in the layer.
         v_threshold, v_reset, reset, decay_reset, gradient, surrogate, temperature, strict: see `Neuron`.
 
@@ -92,15 +91,21 @@ class PLIF(Neuron):
     torch.Size([3, 1, 1])
     """
 
-    def __init__(self, tau: float = 2.0, *, channels: int | None = None, **neuron: Unpack[NeuronOptions]) -> None:
+    def __init__(self, tau: Parameter = 2.0, *, channels: int | None = None, **neuron: Unpack[NeuronOptions]) -> None:
         super().__init__(**neuron)
-        if tau <= 1:
-            raise ValueError(f"expected an initial tau above 1 step, got {tau}")
-        self.w = nn.Parameter(torch.full(() if channels is None else (channels,), -math.log(tau - 1)))
+        start = torch.as_tensor(tau, dtype=torch.get_default_dtype()).detach()
+        if not start.is_meta and not bool((start > 1).all()):
+            raise ValueError(f"expected an initial tau above 1 step, got {show(tau)}")
+        self.w = nn.Parameter(-torch.log((start if channels is None else start.expand(channels)) - 1))
 
     def leak(self) -> tuple[Parameter, Parameter]:
         rate = torch.sigmoid(self.w)
         return 1 - rate, rate
 
+    @property
+    def tau(self) -> Tensor:
+        """Time constants in steps, as they are now."""
+        return 1 / torch.sigmoid(self.w.detach())
+
     def extra_repr(self) -> str:
-        return f"tau={show(1 / torch.sigmoid(self.w.detach()))} (learned), {super().extra_repr()}"
+        return f"tau={show(self.tau)} (learned), {super().extra_repr()}"

@@ -82,6 +82,7 @@ RECIPES = {
     "decode-mamba": "ranvier.recipes.decode:decode_mamba",
     "decode-transformer": "ranvier.recipes.decode:decode_transformer",
     "decode-spiking": "ranvier.recipes.decode:decode_spiking",
+    "cortex-gru": "ranvier.recipes.decode:cortex_gru",
     "gen1-spikefpn": "ranvier.recipes.published:gen1_spikefpn",
     "gen1-spikefpn-t5": "ranvier.recipes.published:gen1_spikefpn_t5",
     "1mpx-spikefpn": "ranvier.recipes.published:mpx1_spikefpn",

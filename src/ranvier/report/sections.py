@@ -6,7 +6,7 @@ from typing import Any
 
 from ranvier import plot
 from ranvier.audit import Audit, table
-from ranvier.quantity import energy
+from ranvier.quantity import count, energy
 from ranvier.recipes import Recipe, Task
 from ranvier.recipes.saved import leaves, to_plain
 from ranvier.report import page
@@ -15,7 +15,7 @@ from ranvier.run import STREAM, Run
 
 
 def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) -> str:
-    """Four numbers: the score beside the expected one, recordings (with `note` below), firing, energy."""
+    """Four numbers: the score beside the expected one, recordings (with `note` below), firing or products, energy."""
     score, expected, mark, said = result[task.metric], result.get("expected"), None, "no number was expected"
     if expected:
         mark, said = expected["value"], f"expected {task.shown(expected['value'])}, {expected['source']}"
@@ -23,10 +23,13 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
     name, meter = f"{task.metric_name}, held out", page.meter(score, mark) if task.percent else ""
     value, _, unit_of_score = task.shown(score).partition(" ")
+    fired = page.tile(
+        "neurons that fire", f"{100 * cost.firing_rate:.1f}", "% a step", f"of {cost.spiking:,.0f} neurons"
+    )
     tiles = (
         page.tile(name, value, unit_of_score, said, lead=True, extra=meter),
         page.tile("recordings tested", f"{result['samples']:,}", "", note),
-        page.tile("neurons that fire", f"{100 * cost.firing_rate:.1f}", "% a step", f"of {cost.spiking:,.0f} neurons"),
+        fired if cost.spiking else page.tile("multiplications", count(cost.macs), "a step", "and no neuron that fires"),
         page.tile("energy of a recording", joule, unit, ann),
     )
     return f'<div class="tiles">{"".join(tiles)}</div>'

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ranvier.audit import audit
+from ranvier.audit import alone, audit
 from ranvier.data.datasets import Batch
 from ranvier.recipes.recipe import EventData
 from ranvier.report import page, sections
@@ -21,6 +21,7 @@ TASKS = {
     "segment": "ranvier.report.segment",
     "imitate": "ranvier.report.imitate",
     "language": "ranvier.report.language",
+    "decode": "ranvier.report.decode",
 }
 """The module with the sections of a task, for events unless it says so: `sections(run, net, batch)`, `note(result)`."""
 
@@ -47,7 +48,7 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     if name == "classify" and not isinstance(recipe.data, EventData):
         name = "classify sequences"
     about = importlib.import_module(TASKS[name])
-    cost = audit(net, batch.x)
+    cost = audit(alone(net), batch.x)
     data = recipe.data
     timing = f": {data.steps} steps of {data.window_us / 1000:g} ms" if isinstance(data, EventData) else ""
     subtitle = f"{recipe.model.name.replace('_', ' ')} on {data.name}{timing}, {cost.parameters:,} parameters"

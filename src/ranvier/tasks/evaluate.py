@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from ranvier.data import datasets
 from ranvier.data.datasets import Split
 from ranvier.layers import mean_over_time
-from ranvier.neurons import LI, Neuron
+from ranvier.neurons import LeakyReadout, Neuron
 from ranvier.recipes import Recipe
 from ranvier.recipes.recipe import Precision
 from ranvier.run import open_run
@@ -123,7 +123,9 @@ def count_spikes(net: nn.Module):
     def hook(name: str):
         return lambda module, inputs, y: count.add(name, y[0] if isinstance(y, tuple) else y)
 
-    spiking = [(name, m) for name, m in net.named_modules() if isinstance(m, Neuron) and not isinstance(m, LI)]
+    spiking = [
+        (name, m) for name, m in net.named_modules() if isinstance(m, Neuron) and not isinstance(m, LeakyReadout)
+    ]
     handles = [module.register_forward_hook(hook(name)) for name, module in spiking]
     try:
         yield count
