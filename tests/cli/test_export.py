@@ -21,7 +21,7 @@ def decoder(tmp_path_factory) -> Run:
     recipe = replace(
         recipe,
         data=Cortex(neurons=20, minutes=1, replaced=3, days=2, bin_ms=20, steps=40),
-        model=replace(recipe.model, in_channels=20, days=2, adapter="per_day", width=32),
+        model=replace(recipe.model, in_channels=20, days=2, adapter="per_day", width=32, layers=1),
     )
     run = start_run(tmp_path_factory.mktemp("decoder") / "run", recipe)
     torch.manual_seed(0)
