@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "stream": MODELS_AND_BELOW | {"run"},
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
     "colours": set(),
+    "export": MODELS_AND_BELOW,
     "plot": MODELS_AND_BELOW | {"run", "colours"},
     "animate": {"colours", "data", "recipes"},
     "report": MODELS_AND_BELOW

@@ -26,6 +26,7 @@ VERBS = {
     "stream": "feed a recording, a camera or a rig to a run: labels, boxes or velocities over time, and the latency",
     "generate": "let a language model go on with a text, word by word",
     "audit": "what a run costs: operations, firing rates, energy, memory, latency",
+    "export": "write one step of a run as an ONNX file, with its memory as inputs and outputs",
     "report": "write one HTML file about a run",
     "doctor": "what this installation can do, and what to type where it lacks",
 }
