@@ -93,7 +93,8 @@ def _rms_norm(compiler: Compiler, norm: nn.RMSNorm, x: Tensor) -> Tensor:
 
 
 def _batch_norm(compiler: Compiler, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return compiler.program.affine(x, gain, norm.bias - gain * norm.running_mean)
 
@@ -139,9 +140,7 @@ def _attention(compiler: Compiler, layer: Attention, x: Tensor) -> Tensor:
     ages = layer.turns[: layer.window, : layer.channels // layer.heads // 2].flip(0)
     qkv = compiler.layer(layer.qkv, x)
     filled = compiler.memory[layer]["filled"]
-    return compiler.layer(
-        layer.out, compiler.program.attend(qkv, memory["kv"], filled, place, ages, layer.heads)
-    )
+    return compiler.layer(layer.out, compiler.program.attend(qkv, memory["kv"], filled, place, ages, layer.heads))
 
 
 def _transformer_block(compiler: Compiler, block: TransformerBlock, x: Tensor) -> Tensor:
@@ -170,9 +169,9 @@ def _neuron(compiler: Compiler, neuron: Neuron, x: Tensor) -> Tensor:
             f'expected neurons with reset="hard" and decay_reset=True, got {type(neuron).__name__}({neuron}): type '
             'engine="torch"'
         )
-    numbers = (_each(value, x) for value in (*neuron.leak(), neuron.v_threshold))
+    decay, gain, threshold = (_each(value, x) for value in (*neuron.leak(), neuron.v_threshold))
     memory = compiler.remembered(neuron, x)["v"]
-    return compiler.program.fire(x, *numbers, memory, reset=neuron.v_reset, strict=neuron.strict)
+    return compiler.program.fire(x, decay, gain, threshold, memory, reset=neuron.v_reset, strict=neuron.strict)
 
 
 def _each(value: Parameter, x: Tensor) -> Tensor:
