@@ -1,7 +1,8 @@
 /* Shared by all C kernels of Ranvier: one exported-symbol macro and runtime choice of the instruction set.
  *
  * Every kernel file includes its own body once per instruction set (see lif.c), between RANVIER_TARGET_PUSH/POP.
- * Nothing here may change results between instruction sets: no fused multiply-add, no reassociation. */
+ * Nothing here may change results between instruction sets: no fused multiply-add, no reassociation;
+ * step.c alone is held to a tolerance. */
 #ifndef RANVIER_NATIVE_H
 #define RANVIER_NATIVE_H
 
