@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "stream": MODELS_AND_BELOW | {"run"},
     "audit": MODELS_AND_BELOW | {"run", "record", "quantity"},
     "colours": set(),
+    "export": MODELS_AND_BELOW,
     "plot": MODELS_AND_BELOW | {"run", "colours"},
     "animate": {"colours", "data", "recipes"},
     "report": MODELS_AND_BELOW
@@ -39,6 +40,7 @@ MAY_IMPORT = {
     "doctor": MODELS_AND_BELOW,
     "allocator": set(),
     "tasks": MODELS_AND_BELOW | {"run"},
+    "protocols": MODELS_AND_BELOW | {"run", "tasks", "stream", "audit", "report", "plot", "colours", "quantity"},
     "cli": {"*"},
     "__init__": {"carry"},
     "__main__": {"cli"},

@@ -1,6 +1,12 @@
-"""Session files in the layouts of the reaching record and of NWB, with all their traps."""
+"""Session files in the layouts of the reaching record and of NWB, with all their traps, and days of a made cortex."""
+
+from pathlib import Path
 
 import numpy as np
+
+from ranvier.data.neural import Counts, Session, Signal, write_npz_session
+from ranvier.data.neural.cortex import make_day
+from ranvier.recipes import Cortex
 
 
 def write_matlab(path, trains, *, names=("M1 001", "M1 002", "M1 003"), t, finger, cursor=None, target=None):
@@ -57,3 +63,20 @@ def write_nwb(path, trains, series):
                 group["starting_time"].attrs["rate"] = times[1]
             else:
                 group["timestamps"] = np.asarray(times, float)
+
+
+def write_made_day(path: Path, config: Cortex, day: int, *, bins: int | None = None) -> str:
+    """Write a day of a made cortex as .npz, in bins of 50 ms, and return the path."""
+    made = make_day(config, day)
+    counts = made.spikes.counts.reshape(-1, 5, config.neurons).sum(1)[:bins]
+    velocity = made.behaviour["velocity"].values.reshape(-1, 5, 2).mean(1)[:bins]
+    session = Session(
+        path.stem,
+        made.units,
+        Counts(counts, 0.05),
+        0.05 * np.arange(len(counts)),
+        {"velocity": Signal(velocity, "cm/s")},
+        np.zeros(len(counts), np.int64),
+    )
+    write_npz_session(path, session)
+    return str(path)

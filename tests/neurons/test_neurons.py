@@ -89,6 +89,7 @@ def test_repr_can_be_read() -> None:
     assert repr(LI(decay=0.9)) == "LI(decay=0.9)"
     assert "beta=-0.07" in repr(AdaptiveLIF(tau=2.0, sign=-1))
     assert "tau=2 (learned)" in repr(PLIF())
+    assert repr(LI(tau=torch.tensor([2.0, 3.0]))) == "LI(tau=2..3 [2])"
 
 
 @pytest.mark.parametrize(

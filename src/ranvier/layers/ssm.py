@@ -138,7 +138,8 @@ class S4D(Temporal):
             if gain is not None:
                 c, d = c * gain.unsqueeze(-1), d * gain
             if carry is not None:
-                y = self._chunk(u, a, c[0], carry)
+                # There is one direction; that an index would say so is more than ONNX can do with complex numbers.
+                y = self._chunk(u, a, c.view_as(a), carry)
             else:
                 run = _convolve if self.picks(u) == "fft" else _scan
                 y = run(u, a, c[0])

@@ -69,8 +69,12 @@ class LIF(Neuron):
         return 1 - 1 / self.tau, self.r / self.tau
 
     def extra_repr(self) -> str:
-        leak = f"decay={show(self.decay)}" if self.decay is not None else f"tau={show(self.tau or 0.0)}"
-        return f"{leak}, {super().extra_repr()}"
+        return f"{self.shown_leak()}, {super().extra_repr()}"
+
+    def shown_leak(self) -> str:
+        """Return the leak as it is given to the constructor, for a repr."""
+        name = "tau" if self.decay is None else "decay"
+        return f"{name}={show(getattr(self, name))}"
 
 
 class PLIF(Neuron):

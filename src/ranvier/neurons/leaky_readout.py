@@ -39,7 +39,7 @@ class LI(LeakyReadout, LIF):
         super().__init__(tau, decay=decay, r=r, **NEVER_FIRES)
 
     def extra_repr(self) -> str:
-        return f"decay={show(self.decay)}" if self.decay is not None else f"tau={show(self.tau or 0.0)}"
+        return self.shown_leak()
 
 
 class PLI(LeakyReadout, PLIF):

@@ -36,6 +36,11 @@ COUNTS = (
     "epochs",
     "batch_size",
     "checkpoint_every",
+    "seeds",
+    "epochs_together",
+    "numbers",
+    "widths",
+    "depths",
 )
 SHARES = (
     "tau",
@@ -55,7 +60,7 @@ SHARES = (
     "ohem_threshold",
     "shares",
 )
-POSITIVE = ("zoom", "sigma", "bin_ms", "minutes", "gain")
+POSITIVE = ("zoom", "sigma", "bin_ms", "minutes", "gain", "calibration")
 NOT_NEGATIVE = (
     "burn_in",
     "ohem_least",
@@ -72,6 +77,7 @@ NOT_NEGATIVE = (
     "jitter_deg",
     "gain_spread",
     "replaced",
+    "first_day",
 )
 
 

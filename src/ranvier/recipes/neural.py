@@ -66,7 +66,9 @@ class Cortex(Decoded):
     gain: float = 0.08
     """how strongly units are tuned; published ridge decoders reach an R² of 0.94, 0.73, 0.30 at 0.25, 0.08, 0.03"""
     days: int = 1
-    """sessions; the units of the second and all later ones have drifted away from those of the first"""
+    """sessions, one a day; the units of all days but day 0 have drifted away from those of day 0"""
+    first_day: int = 0
+    """number of the first of these days, to have some of them apart from others"""
     jitter_deg: float = 60.0
     """standard deviation, in degrees, by which a preferred direction turns until another day"""
     gain_spread: float = 0.2

@@ -13,7 +13,7 @@ from ranvier.models.decoder import NeuralDecoder
 from ranvier.recipes import Decoder
 from ranvier.recipes.neural import Decoded
 from ranvier.run import Run, open_run
-from ranvier.stream.engine import ENGINES, EngineName
+from ranvier.stream.engine import ENGINES, EngineName, fastest
 
 MEMORY = "memory."
 
@@ -63,7 +63,7 @@ class StreamingDecoder:
         self.lag_ms = round(data.lag_ms / data.bin_ms) * data.bin_ms if data else 0.0
         if engine != "auto" and engine not in ENGINES:
             raise ValueError(f"expected engine auto or one of {', '.join(ENGINES)}, got {engine!r}")
-        self._engine = (next(iter(ENGINES.values())) if engine == "auto" else ENGINES[engine])(net, self.day)
+        self._engine = ENGINES[fastest() if engine == "auto" else engine](net, self.day)
         self._mean, self.outputs = net.x_mean.numpy(), len(net.y_mean)
         self._x = np.zeros_like(self._mean)
         self._keep = np.exp(-data.bin_ms / data.smooth_ms) if data and data.smooth_ms else None

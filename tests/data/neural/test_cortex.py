@@ -52,6 +52,9 @@ def test_through_the_registry():
     assert (train.days, train.units, train.unit) == (("day 1", "day 2"), 20, "cm/s")
     assert [len(s.x) for s in test.stretches] == [300, 300]
     assert 3 < 100 * np.concatenate([s.x for s in train.stretches]).mean() < 14
+    later = build(replace(SMALL, days=1, first_day=1), "test")
+    assert (later.days, later.stretches[0].day) == (("day 2",), 0)
+    assert (later.stretches[0].x == test.of_day(1).stretches[0].x).all()
     with pytest.raises(ValueError, match="expected at most 20 units to be replaced, got 21"):
         build(replace(SMALL, replaced=21), "train")
     with pytest.raises(ValueError, match="cannot become bins of 15 ms"):

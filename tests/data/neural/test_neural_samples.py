@@ -104,7 +104,12 @@ def test_scale_and_calibration():
     np.testing.assert_allclose(scale.velocity_std, [1e-3, np.sqrt(3.84)], rtol=1e-6)
     assert [len(s.x) for s in samples.of_day(0).stretches] == [2, 2]
     assert [(s.day, len(s.x)) for s in samples.of_day(0).first(1.5).stretches] == [(0, 2), (0, 1)]
-    with pytest.raises(ValueError, match=r"expected 1\.5 s of every day, b has less"):
+    before, after = samples.parted(0.75)
+    assert [[(s.day, len(s.x)) for s in part.stretches] for part in (before, after)] == [
+        [(0, 2), (1, 1), (0, 1)],
+        [(0, 1)],
+    ]
+    with pytest.raises(ValueError, match=r"expected 1\.5 s of every day, b has .* s: ask for less"):
         samples.first(1.5)
 
 

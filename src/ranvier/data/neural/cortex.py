@@ -1,6 +1,7 @@
 """A motor cortex that is made: reaches of a hand, and units tuned to them that drift from day to day."""
 
 import functools
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -137,8 +138,10 @@ def cortex(config: Cortex, split: Split, progress: Progress | None = None) -> Ne
         ValueError: a width of bins that is no multiple of 10 ms, or days shorter than a window.
     """
     days = []
+    # A day is the same whichever others are asked for beside it.
+    alone = replace(config, days=1, first_day=0)
     for day in range(config.days):
-        days.append(_binned_day(config, day))
+        days.append(_binned_day(alone, config.first_day + day))
         if progress is not None:
             progress(day + 1, config.days)
     return arrange(days, config, split)

@@ -118,8 +118,7 @@ class NeuralSamples(Dataset[tuple[Tensor, Tensor, int]]):
 
     def of_day(self, day: int) -> "NeuralSamples":
         """Return the samples of one day, by its number."""
-        mine = [stretch for stretch in self.stretches if stretch.day == day]
-        return NeuralSamples(mine, self.days, bin_s=self.bin_s, unit=self.unit, steps=self.steps, seed=self.seed)
+        return self._of([stretch for stretch in self.stretches if stretch.day == day])
 
     def first(self, seconds: float) -> "NeuralSamples":
         """Return the first so many seconds of each day, to calibrate a decoder with.
@@ -127,14 +126,32 @@ class NeuralSamples(Dataset[tuple[Tensor, Tensor, int]]):
         Raises:
             ValueError: there are fewer.
         """
-        left, kept = dict.fromkeys(sorted({stretch.day for stretch in self.stretches}), round(seconds / self.bin_s)), []
+        bins, there = round(seconds / self.bin_s), self._bins()
+        if short := [f"{self.days[day]} has {count * self.bin_s:g} s" for day, count in there.items() if count < bins]:
+            raise ValueError(f"expected {seconds:g} s of every day, {', '.join(short)}: ask for less")
+        return self._parted(dict.fromkeys(there, bins))[0]
+
+    def parted(self, share: float) -> tuple["NeuralSamples", "NeuralSamples"]:
+        """Return the first so large a share of the bins of each day, and the rest of them."""
+        return self._parted({day: round(share * count) for day, count in self._bins().items()})
+
+    def _bins(self) -> dict[int, int]:
+        days = sorted({stretch.day for stretch in self.stretches})
+        return {day: sum(len(stretch.x) for stretch in self.stretches if stretch.day == day) for day in days}
+
+    def _parted(self, left: dict[int, int]) -> tuple["NeuralSamples", "NeuralSamples"]:
+        before, after = [], []
         for x, velocity, day in self.stretches:
-            if left[day]:
-                kept.append(Stretch(x[: left[day]], velocity[: left[day]], day))
-                left[day] -= len(kept[-1].x)
-        if short := [self.days[day] for day, bins in left.items() if bins]:
-            raise ValueError(f"expected {seconds:g} s of every day, {', '.join(short)} has less: ask for less")
-        return NeuralSamples(kept, self.days, bin_s=self.bin_s, unit=self.unit, steps=self.steps, seed=self.seed)
+            cut = min(left[day], len(x))
+            left[day] -= cut
+            pieces = (before, slice(cut)), (after, slice(cut, None))
+            for kept, part in pieces:
+                if len(x[part]):
+                    kept.append(Stretch(x[part], velocity[part], day))
+        return self._of(before), self._of(after)
+
+    def _of(self, stretches: Sequence[Stretch]) -> "NeuralSamples":
+        return NeuralSamples(stretches, self.days, bin_s=self.bin_s, unit=self.unit, steps=self.steps, seed=self.seed)
 
     def scale(self) -> Scale:
         """Return mean and standard deviation over all bins, those of a silent unit as 1e-3: for the training split."""
