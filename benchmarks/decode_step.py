@@ -41,8 +41,9 @@ WINDOWS = 10
 HOUR = {"full": (72_000, 1000), "quick": (4000, 500), "tiny": (60, 20)}
 # Of the 99th percentile in ms on a machine that does nothing else (issue 5).
 TARGETS = {(256, 2): dict.fromkeys(get_args(Backbone), 0.5), (128, 2): dict.fromkeys(("gru", "rwkv", "mamba"), 0.2)}
-# A rounding error makes a spike of its own here and there.
+# A rounding error makes a spike of its own here and there, and 8 bits make many.
 RTOL = {"spiking": 0.1}
+INT8_RTOL = 0.3
 
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 Push = Callable[[NDArray], object]
@@ -84,7 +85,8 @@ def _steps(width: int, layers: int, settings: Settings) -> list[Row]:
         for engine in ENGINES:
             decoder = StreamingDecoder(net, engine=engine)  # type: ignore[arg-type]
             answers = torch.from_numpy(np.stack([decoder.push(counts) for counts in x]))
-            check(f"{backbone}, {engine}", answers, expected, rtol=RTOL.get(backbone, 1e-4))
+            rtol = INT8_RTOL if "int8" in engine else RTOL.get(backbone, 1e-4)
+            check(f"{backbone}, {engine}", answers, expected, rtol=rtol)
             rivals[f"{backbone}, {engine}"] = decoder.push
         # What "auto" takes is what is promised.
         targets[f"{backbone}, {next(iter(ENGINES))}"] = TARGETS.get((width, layers), {}).get(backbone)
