@@ -23,7 +23,7 @@ from ranvier.models.decoder import NeuralDecoder
 from ranvier.recipes import Decoder
 from ranvier.recipes.decoder import Backbone
 from ranvier.stream import Latencies, StreamingDecoder
-from ranvier.stream.engine import ENGINES
+from ranvier.stream.engine import ENGINES, fastest
 
 SIZES = {
     "full": tuple(itertools.product((64, 128, 256, 512), (2, 4))),
@@ -41,8 +41,9 @@ WINDOWS = 10
 HOUR = {"full": (72_000, 1000), "quick": (4000, 500), "tiny": (60, 20)}
 # Of the 99th percentile in ms on a machine that does nothing else (issue 5).
 TARGETS = {(256, 2): dict.fromkeys(get_args(Backbone), 0.5), (128, 2): dict.fromkeys(("gru", "rwkv", "mamba"), 0.2)}
-# A rounding error makes a spike of its own here and there.
-RTOL = {"spiking": 0.1}
+# Of the largest answer: a rounding error makes a spike of its own here and there, and eight bits round every weight.
+# How far that reaches into R² is not for a clock to say.
+RTOL, ROUGH = 1e-4, 0.1
 
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 Push = Callable[[NDArray], object]
@@ -82,14 +83,20 @@ def _steps(width: int, layers: int, settings: Settings) -> list[Row]:
         net = _net(backbone, width, layers)
         expected = _whole(net, x)
         for engine in ENGINES:
-            decoder = StreamingDecoder(net, engine=engine)  # type: ignore[arg-type]
+            name = f"{backbone}, {engine}"
+            try:
+                decoder = StreamingDecoder(net, engine=engine)  # type: ignore[arg-type]
+            except RuntimeError as error:
+                missing.append(row(name, None, "ms", column=column, note=str(error)))
+                continue
             answers = torch.from_numpy(np.stack([decoder.push(counts) for counts in x]))
-            check(f"{backbone}, {engine}", answers, expected, rtol=RTOL.get(backbone, 1e-4))
-            rivals[f"{backbone}, {engine}"] = decoder.push
-        # What "auto" takes is what is promised.
-        targets[f"{backbone}, {next(iter(ENGINES))}"] = TARGETS.get((width, layers), {}).get(backbone)
-        rivals[f"{backbone}, the window again"] = _window(net)
+            check(name, answers, expected, rtol=ROUGH if backbone == "spiking" or "int8" in engine else RTOL)
+            rivals[name] = decoder.push
+        # The last engine is torch, which is there whatever else is not.
         memories.append(row(backbone, _bytes(decoder) / 1024, "KiB of memory", column=column, better="lower"))
+        # What "auto" takes is what is promised.
+        targets[f"{backbone}, {fastest()}"] = TARGETS.get((width, layers), {}).get(backbone)
+        rivals[f"{backbone}, the window again"] = _window(net)
         for peer, make in PEERS.get(backbone, {}).items() if settings.peers else ():
             try:
                 push = make(net, width, layers)
@@ -97,7 +104,7 @@ def _steps(width: int, layers: int, settings: Settings) -> list[Row]:
                 missing.append(row(peer, None, "ms", column=column, note=f"{type(error).__name__}: {error}"))
                 continue
             answers = torch.stack([push(counts).flatten() for counts in x])
-            check(peer, answers, expected, rtol=1e-4)
+            check(peer, answers, expected, rtol=RTOL)
             rivals[peer] = push
     latencies = _in_turns(rivals, x, rounds=STEPS[settings.size] // turn)
     rows = []
@@ -211,8 +218,10 @@ def _hour(backbone: Backbone, settings: Settings) -> list[Row]:
     decoder, x = StreamingDecoder(_net(backbone, width, layers)), _counts(1000)
     for counts in x[: edge // 10]:
         decoder.push(counts)
+    hour, taken = x[np.arange(bins) % len(x)], np.zeros(bins)
     memory, before = _bytes(decoder), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    taken = np.fromiter(_timed(decoder.push, x[np.arange(bins) % len(x)]), np.float64, bins)
+    for t, seconds in enumerate(_timed(decoder.push, hour)):
+        taken[t] = seconds
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert np.isfinite(decoder.push(x[0])).all()
     assert _bytes(decoder) == memory

@@ -55,7 +55,8 @@ def _rows(what: str, width: Callable[[Backbone], int], settings: Settings) -> li
             slow_s=60.0,
         )
         column = f"T={steps}, B={lanes}, {LAYERS} layers, {what}"
-        for backbone, net in nets.items():
+        for backbone in BACKBONES:
+            net = nets[backbone]
             note = f"d={width(backbone)}, {sum(p.numel() for p in net.parameters()):,} parameters"
             learned = steps * lanes / rounds.median(backbone)
             low, high = (steps * lanes / seconds for seconds in reversed(rounds.spread(backbone)))

@@ -52,7 +52,9 @@ def run(tmp_path) -> Run:
     recipe = load("decode-gru")
     recipe = replace(
         recipe,
-        data=replace(recipe.data, name="sessions", root=str(tmp_path / "a.npz"), lag_ms=1000 * LAG * BIN_S),
+        data=replace(
+            recipe.data, name="sessions", root=str(tmp_path / "a.npz"), smooth_ms=0.0, lag_ms=1000 * LAG * BIN_S
+        ),
         model=replace(recipe.model, in_channels=UNITS, width=16, days=1),
     )
     run = start_run(tmp_path / "run", recipe)
