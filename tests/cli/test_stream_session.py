@@ -18,7 +18,7 @@ from ranvier import models
 from ranvier.cli import INTERRUPTED, OK, USAGE, main
 from ranvier.cli.decoded import Decoded
 from ranvier.data.neural import Counts, Session, Signal, write_npz_session
-from ranvier.recipes import load
+from ranvier.recipes import Sessions, load
 from ranvier.run import Run, start_run
 from ranvier.tasks.r2 import R2
 
@@ -52,9 +52,7 @@ def run(tmp_path) -> Run:
     recipe = load("decode-gru")
     recipe = replace(
         recipe,
-        data=replace(
-            recipe.data, name="sessions", root=str(tmp_path / "a.npz"), smooth_ms=0.0, lag_ms=1000 * LAG * BIN_S
-        ),
+        data=Sessions(root=str(tmp_path / "a.npz"), bin_ms=1000 * BIN_S, lag_ms=1000 * LAG * BIN_S, shares=(0.7, 0.1)),
         model=replace(recipe.model, in_channels=UNITS, width=16, days=1),
     )
     run = start_run(tmp_path / "run", recipe)
