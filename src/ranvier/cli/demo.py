@@ -65,7 +65,7 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
         threads: torch threads.
     """
     from ranvier import recipes
-    from ranvier.cli import audit, report, stream
+    from ranvier.cli import audit, report, stream, stream_session
     from ranvier.cli.train import train_recipe
     from ranvier.run import STREAM, open_run
 
@@ -87,9 +87,14 @@ def demo(what: What = "classify", *, run: Folder = None, threads: Threads = None
     if what == "sequence":
         out.print("\n[bold]2  stream[/]  a held-out expression, token by token, with carried memory")
         _read_aloud(open_run(folder))
+    elif what == "decode":
+        recording, content = _write_session(open_run(folder))
+        out.print(f"\n[bold]2  stream[/]  {content}, bin by bin, with carried memory")
+        stream_session.stream_session(folder, str(recording), picture=folder / "decoded.png")
+        again = f"ranvier stream {folder} {recording} --speed 1"
     else:
-        recording, content = (_write_session if what == "decode" else _write_recording)(open_run(folder))
-        picture = {"classify": None, "decode": folder / "stream.png"}.get(what, folder / STREAM)
+        recording, content = _write_recording(open_run(folder))
+        picture = None if what == "classify" else folder / STREAM
         out.print(f"\n[bold]2  stream[/]  {content}, step by step, with carried memory")
         stream.stream(folder, str(recording), picture=picture)
         again = f"ranvier stream {folder} {recording}"
