@@ -55,7 +55,7 @@ def calibrate(
         return
     ridge = result["baselines"]["ridge"]["r2"]
     rows = {
-        "before": f"R² {how['r2_before']:.3f} on the new day after its first {minutes:g} minutes",
+        "before": f"R² {how['r2_before']:.3f} on the new day after its first {minutes:g} min",
         "after": f"R² {result['r2']:.3f}, learned from these minutes; a ridge fitted to them reaches {ridge:.3f}",
         "took": f"{seconds(result['seconds'])}, {how['steps']} gradient steps; the weights of step {how['best_step']}",
     }
