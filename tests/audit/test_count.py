@@ -111,6 +111,41 @@ def test_a_layer_used_twice_counts_twice():
     assert audit(nn.Sequential(linear, linear), torch.ones(1, 1, 4)).macs == 32
 
 
+def test_padding_does_not_count():
+    torch.manual_seed(0)
+    short, long = ((torch.rand(steps, 1, 2, 4, 4) < 0.3).float() for steps in (2, 6))
+    padded = torch.zeros(6, 2, 2, 4, 4)
+    padded[:2, :1], padded[:, 1:] = short, long
+    # The padding of the second layer is not silent.
+    net = nn.Sequential(Threshold(), Fold(nn.Conv2d(2, 3, 3, padding=1)), Threshold(), Fold(nn.Conv2d(3, 1, 4)))
+    nn.init.ones_(net[1].inner[0].bias)
+    found, alone = audit(net, padded, lengths=torch.tensor([2, 6])), [audit(net, x) for x in (short, long)]
+    assert found.steps == 4
+    assert found.macs == alone[0].macs == alone[1].macs
+    for name in ("accumulates", "energy_pj", "firing_rate"):
+        expected = (2 * getattr(alone[0], name) + 6 * getattr(alone[1], name)) / 8
+        assert getattr(found, name) == pytest.approx(expected), name
+        assert getattr(audit(net, padded), name) != pytest.approx(expected), name
+
+
+class Mean(nn.Module):
+    """Says one thing about a recording, and must be told how long it is."""
+
+    uses_lengths = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 5)
+
+    def forward(self, x: Tensor, *, lengths: Tensor) -> Tensor:
+        return self.head(x.sum(0) / lengths[:, None])
+
+
+def test_what_is_said_once_a_recording_is_shared_by_its_steps():
+    cost = audit(Mean(), torch.ones(6, 2, 3), lengths=torch.tensor([2, 6]))
+    assert cost.macs * cost.steps == 15
+
+
 def test_unknown_parameters_are_named():
     cost = audit(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), torch.ones(1, 1, 4))
     assert cost.uncounted == ("1",)
@@ -133,6 +168,12 @@ def test_errors_say_what_was_expected():
         audit(nn.Linear(4, 4), torch.ones(2, 4))
     with pytest.raises(ValueError, match="nothing to audit"):
         audit(nn.ReLU(), torch.ones(2, 1, 4))
+
+
+@pytest.mark.parametrize("lengths", [[3], [0, 3], [3, 5]])
+def test_lengths_belong_to_the_lanes(lengths):
+    with pytest.raises(ValueError, match="expected 2 lengths from 1 to 4, one for each lane"):
+        audit(nn.Linear(2, 3), torch.ones(4, 2, 2), lengths=torch.tensor(lengths))
 
 
 def test_as_dict_is_plain():

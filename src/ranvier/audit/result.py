@@ -49,7 +49,7 @@ class NeuronCost:
 
 @dataclass(frozen=True)
 class Audit:
-    """The cost of one network on one input of `steps` time steps.
+    """The cost of one network on one input of `steps` time steps, the mean length without padding.
 
     `uncounted` names modules that own parameters but whose operations this audit does not know, so that nothing is
     left out silently. `parameters` counts the whole network.
@@ -58,7 +58,7 @@ class Audit:
     layers: tuple[LayerCost, ...]
     neurons: tuple[NeuronCost, ...]
     uncounted: tuple[str, ...]
-    steps: int
+    steps: float
     parameters: int
     energy: Energy
 

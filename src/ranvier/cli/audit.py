@@ -33,8 +33,9 @@ def audit(run: RunFolder, *, samples: Number = None, threads: Threads = 1, json:
     out = console()
     with out.status("counting"):
         opened = open_run(run)
-        net, x = alone(opened.net()), held_out(opened, count=samples).x
-        cost = audit(net, x)
+        net, batch = alone(opened.net()), held_out(opened, count=samples)
+        x = batch.x
+        cost = audit(net, x, lengths=batch.lengths)
         whole, step = peak_memory(net, x[:, :1]), peak_memory(net, x[:1, :1])
         times = latency(net, x)
     if json:
@@ -67,8 +68,8 @@ def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dic
     gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
     return {
         "neurons that fire": _firing(cost),
-        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps} steps; the ANN of the same shape "
-        f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
+        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps:,.0f} steps; the ANN of the same "
+        f"shape {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
         f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
         "constants": f"{cost.energy.mac} pJ a multiply-accumulate, {cost.energy.accumulate} pJ an accumulate (45 nm, "
         f"Horowitz 2014); the membranes, left out as in published tables: {energy(cost.membrane_pj)}",

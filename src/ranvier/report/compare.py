@@ -8,7 +8,7 @@ from itertools import chain, combinations
 from typing import Any
 
 from ranvier import models
-from ranvier.audit import Audit, audit
+from ranvier.audit import Audit, alone, audit
 from ranvier.recipes import Recipe, Task
 from ranvier.recipes.recipe import EventData
 from ranvier.recipes.saved import leaves, to_plain
@@ -22,7 +22,7 @@ BESIDE = ("data.root", "train.checkpoint_every")
 
 @dataclass(frozen=True)
 class Cost:
-    """The audit of a network, and the energy of a recording of `steps` time steps, the mean length without padding."""
+    """The audit of a network, and the energy of a recording of `steps` time steps."""
 
     audit: Audit
     steps: float
@@ -143,8 +143,8 @@ def _cost(run: Run, *, samples: int) -> Cost:
     batch, recipe = held_out(run, count=samples), run.config
     # Two sequences that are compared are one recording and two lanes.
     lanes = 2 if getattr(recipe.model, "pair", False) else 1
-    steps = lanes * float(batch.lengths.float().mean())
-    return Cost(audit(run.net(), batch.x), steps, events=isinstance(recipe.data, EventData))
+    cost = audit(alone(run.net()), batch.x, lengths=batch.lengths)
+    return Cost(cost, lanes * cost.steps, events=isinstance(recipe.data, EventData))
 
 
 def distinct(runs: Iterable[Run]) -> tuple[list[Run], list[tuple[Run, Run]]]:

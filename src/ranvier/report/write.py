@@ -48,7 +48,7 @@ def compose(run: Run, net: nn.Module, batch: Batch) -> str:
     if name == "classify" and not isinstance(recipe.data, EventData):
         name = "classify sequences"
     about = importlib.import_module(TASKS[name])
-    cost = audit(alone(net), batch.x)
+    cost = audit(alone(net), batch.x, lengths=batch.lengths)
     data = recipe.data
     timing = f": {data.steps} steps of {data.window_us / 1000:g} ms" if isinstance(data, EventData) else ""
     subtitle = f"{recipe.model.name.replace('_', ' ')} on {data.name}{timing}, {cost.parameters:,} parameters"
