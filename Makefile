@@ -45,7 +45,7 @@ docs: $(READY)
 
 # No network, no installation: torch, numpy, triton and pytest of the machine itself.
 gpu:
-	PYTHONPATH=src $(PYTHON) -m pytest -m gpu tests/kernels/test_lif_gpu.py
+	PYTHONPATH=src $(PYTHON) -m pytest -m gpu tests/kernels/test_lif_gpu.py tests/tasks/test_calibrate.py
 	PYTHONPATH=src $(PYTHON) -m benchmarks --device cuda
 
 clean:

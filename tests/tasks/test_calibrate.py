@@ -1,5 +1,6 @@
 """Calibration: what changes, what stays, when it ends."""
 
+import copy
 from typing import get_args
 
 import pytest
@@ -103,3 +104,11 @@ def test_every_backbone_can_be_frozen(backbone, train):
 def test_a_day_of_other_units_is_refused(train):
     with pytest.raises(ValueError, match=r"day 4 has 12 units, the decoder was trained on 20: .* ranvier train"):
         calibrate(models.build(Decoder(in_channels=20)), train)
+
+
+@pytest.mark.gpu
+def test_calibration_happens_where_the_decoder_is(net, train):
+    found = calibrate(copy.deepcopy(net).cuda(), train, steps=20, lr=1e-2, every=20)
+    here = calibrate(net, train, steps=20, lr=1e-2, every=20)
+    assert found.net.x_mean.is_cuda
+    assert found.history[0]["r2"] == pytest.approx(here.history[0]["r2"], abs=1e-3)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ranvier.data.neural.recorded import FILES, session_files
 from ranvier.data.root import data_root
+from ranvier.models.decoder import NeuralDecoder
 from ranvier.recipes import Recipe, Sessions
 from ranvier.recipes.decode import LENGTHS, decode
 from ranvier.recipes.decoder import Backbone
@@ -35,6 +36,12 @@ class Bench:
 
         self.at(f"{recipe.name}: {self.folder / name}")
         return train(recipe, self.folder / name, resume=True, device=self.device, progress=self.say is not None)
+
+    def net(self, run: Run) -> NeuralDecoder:
+        """Return the decoder of a finished run, where the networks run."""
+        net = run.net()
+        assert isinstance(net, NeuralDecoder)
+        return net.to(self.device)
 
     def once(self, name: str, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return what was measured with these settings under this name; measure it where it was not."""

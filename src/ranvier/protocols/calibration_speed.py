@@ -6,7 +6,6 @@ from typing import Any, get_args
 from matplotlib.figure import Figure
 
 from ranvier.data.neural.samples import NeuralSamples
-from ranvier.models.decoder import NeuralDecoder
 from ranvier.protocols.bench import Bench, trainings
 from ranvier.protocols.new_session import calibrated_as, new_day, pretrained
 from ranvier.protocols.shown import LOOKS, grouped, mean, r2
@@ -29,7 +28,7 @@ def measure(protocol: CalibrationSpeed, bench: Bench) -> dict[str, Any]:
         for minutes in protocol.calibration:
             samples = train.first(60 * minutes)
             settings = calibrated_as(protocol, run, minutes)
-            learn = partial(_learn, protocol, run, samples, test)
+            learn = partial(_learn, protocol, bench, run, samples, test)
             found = bench.once(f"{run.path.name}-{minutes:g}-minutes", settings, learn)
             rows += [{"backbone": backbone, "seed": seed, "minutes": minutes, **way} for way in found["ways"]]
     return {"rows": rows}
@@ -71,9 +70,10 @@ def _mean(rows: list[dict[str, Any]], look: str, key: str) -> float:
     return mean((row[look] for row in rows), key)
 
 
-def _learn(protocol: CalibrationSpeed, run: Run, samples: NeuralSamples, test: NeuralSamples) -> dict[str, Any]:
-    net, seed, ways = run.net(), run.config.train.seed, []
-    assert isinstance(net, NeuralDecoder)
+def _learn(
+    protocol: CalibrationSpeed, bench: Bench, run: Run, samples: NeuralSamples, test: NeuralSamples
+) -> dict[str, Any]:
+    net, seed, ways = bench.net(run), run.config.train.seed, []
     for way in get_args(Parts):
         learned = calibrate(net, samples, parts=way, steps=protocol.steps, lr=protocol.lr, seed=seed, judged=test)
         final = learned.best["judged"]

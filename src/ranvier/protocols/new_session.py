@@ -46,7 +46,10 @@ def measure(protocol: NewSession, bench: Bench) -> dict[str, Any]:
         run = pretrained(protocol, bench, backbone, seed)
         for minutes, samples in {0.0: None, **parts}.items():
             settings = calibrated_as(protocol, run, minutes)
-            learn = partial(_zero_shot, run, test) if samples is None else partial(_ways, protocol, run, samples, test)
+            if samples is None:
+                learn = partial(_zero_shot, bench, run, test)
+            else:
+                learn = partial(_ways, protocol, bench, run, samples, test)
             found = bench.once(f"{run.path.name}-{f'{minutes:g}-minutes' if minutes else 'zero-shot'}", settings, learn)
             rows += [{"backbone": backbone, "seed": seed, "minutes": minutes, **way} for way in found["ways"]]
     return {"rows": rows}
@@ -117,24 +120,20 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
     axes[-1].legend(fontsize=8)
 
 
-def _zero_shot(run: Run, test: NeuralSamples) -> dict[str, Any]:
-    net = run.net()
-    assert isinstance(net, NeuralDecoder)
+def _zero_shot(bench: Bench, run: Run, test: NeuralSamples) -> dict[str, Any]:
+    net = bench.net(run)
     return {"ways": [{"way": "zero-shot", "r2": decoded(of_day(with_new_day(net), -1), test)}]}
 
 
-def _ways(protocol: NewSession, run: Run, samples: NeuralSamples, test: NeuralSamples) -> dict[str, Any]:
+def _ways(protocol: NewSession, bench: Bench, run: Run, samples: NeuralSamples, test: NeuralSamples) -> dict[str, Any]:
     """Learn from the samples in every way."""
-    net, seed, steps = run.net(), run.config.train.seed, protocol.steps
-    assert isinstance(net, NeuralDecoder)
+    net, seed, steps = bench.net(run), run.config.train.seed, protocol.steps
     train, val = samples.parted(1 - VALIDATION)
     ways = []
     for way in (*get_args(Parts), "from scratch"):
         if way == "from scratch":
-            own = run.config.train
-            found = calibrate(
-                _fresh(run, train), samples, steps=steps, lr=own.lr, weight_decay=own.weight_decay, seed=seed
-            )
+            own, fresh = run.config.train, _fresh(run, train).to(bench.device)
+            found = calibrate(fresh, samples, steps=steps, lr=own.lr, weight_decay=own.weight_decay, seed=seed)
         else:
             found = calibrate(net, samples, parts=way, steps=steps, lr=protocol.lr, seed=seed)
         best = {key: found.best[key] for key in ("step", "seconds")}

@@ -62,7 +62,7 @@ def calibrate(
     take their statistics from the new day, whichever part changes.
 
     Args:
-        net: the decoder, which stays as it is.
+        net: the decoder, which stays as it is; calibration happens where it is.
         samples: training windows of the new day, see `NeuralSamples.first`.
         parts: what changes: everything, what channels enter by, or what movements leave by.
         steps: gradient steps at most; the cosine ends there.
@@ -104,7 +104,7 @@ def calibrate(
             torch.manual_seed(mix(seed, step))
             net.train()
             batch = next(batches)
-            loss, _ = task.loss(net(batch.x), batch)
+            loss, _ = task.loss(net(batch.x.to(net.x_mean.device)), batch)
             net.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
@@ -120,7 +120,8 @@ def decoded(net: NeuralDecoder, samples: NeuralSamples) -> float:
     r2 = R2()
     with torch.inference_mode():
         for x, velocity, _ in samples.stretches:
-            r2.add(net(torch.from_numpy(x).float().unsqueeze(1))[:, 0].numpy(), velocity)
+            counts = torch.from_numpy(x).float().unsqueeze(1).to(net.x_mean.device)
+            r2.add(net(counts)[:, 0].cpu().numpy(), velocity)
     return r2.result()["r2"]
 
 
