@@ -65,6 +65,15 @@ class Rounds:
         pairs = zip(self.seconds[numerator], self.seconds[denominator], strict=True)
         return statistics.median(a / b for a, b in pairs if a is not None and b is not None)
 
+    def per_element(self, elements: int, *, column: str) -> list[Row]:
+        """Return a row for each rival: nanoseconds for each element of its input."""
+        scale, rows = 1e9 / elements, []
+        for name in self.seconds:
+            low, high = (scale * second for second in self.spread(name))
+            ns = scale * self.median(name)
+            rows.append(row(name, ns, "ns an element", column=column, better="lower", spread=(low, high)))
+        return rows
+
 
 def take_turns(
     rivals: Mapping[str, Call],

@@ -51,11 +51,7 @@ def run(settings: Settings) -> list[Row]:
                 device=settings.device,
                 slow_s=60.0,
             )
-            elements = steps * batch * channels
-            for name in rounds.seconds:
-                low, high = (1e9 * s / elements for s in rounds.spread(name))
-                ns = 1e9 * rounds.median(name) / elements
-                rows.append(row(name, ns, "ns an element", column=column, better="lower", spread=(low, high)))
+            rows += rounds.per_element(steps * batch * channels, column=column)
             target = TARGET if settings.device == "cpu" else None
             rows.append(row(f"faster than {PLAIN}", rounds.ratio(PLAIN, SCAN), "x", column=column, target=target))
             rows.append(row(f"faster than {FFT}", rounds.ratio(FFT, SCAN), "x", column=column))

@@ -47,10 +47,7 @@ def run(settings: Settings) -> list[Row]:
             calls = _calls(steps, batch, channels, settings.device)
             rounds = take_turns(calls, rounds=3, device=settings.device)
             elements = steps * batch * channels
-            for name in rounds.seconds:
-                low, high = (1e9 * s / elements for s in rounds.spread(name))
-                ns = 1e9 * rounds.median(name) / elements
-                rows.append(row(name, ns, "ns an element", column=column, better="lower", spread=(low, high)))
+            rows += rounds.per_element(elements, column=column)
             exact_ns[steps] = 1e9 * rounds.median(EXACT) / elements
             for rival, target in ((CONV, MOST_OF_CONV), (OURS, None)):
                 share = rounds.ratio(EXACT, rival)

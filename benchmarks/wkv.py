@@ -70,12 +70,8 @@ def run(settings: Settings) -> list[Row]:
             column = f"T={steps} B={batch} C={channels}"
             calls = _calls(steps, batch, channels, settings.device)
             rounds = take_turns(calls, rounds=settings.rounds, device=settings.device, slow_s=60.0)
-            elements = steps * batch * channels
-            for name in calls:
-                low, high = (1e9 * s / elements for s in rounds.spread(name))
-                ns = 1e9 * rounds.median(name) / elements
-                rows.append(row(name, ns, "ns an element", column=column, better="lower", spread=(low, high)))
-            for name in calls.keys() - {KERNEL}:
+            rows += rounds.per_element(steps * batch * channels, column=column)
+            for name in [name for name in calls if name != KERNEL]:
                 target = TARGET if name == LOOP and settings.device == "cpu" else None
                 rows.append(row(f"faster than {name}", rounds.ratio(name, KERNEL), "x", column=column, target=target))
     return rows

@@ -17,7 +17,19 @@ TINY = Settings(size="tiny", peers=False)
 
 
 @pytest.mark.parametrize(
-    "name", ["lif", "conv_net", "wkv", "attention", "decode_step", "decode_throughput", "overhead", "allocator"]
+    "name",
+    [
+        "lif",
+        "conv_net",
+        "s4d",
+        "wkv",
+        "selective_scan",
+        "attention",
+        "decode_step",
+        "decode_throughput",
+        "overhead",
+        "allocator",
+    ],
 )
 def test_workload_measures_something(name: str) -> None:
     rows = WORKLOADS[name].run(TINY)

@@ -16,7 +16,7 @@
 #pragma STDC FP_CONTRACT ON
 #endif
 
-enum { CHUNK = 64, GROUP = 4 };
+enum { CHUNK = 64, GROUP = 4, SUMS = 2 * GROUP };
 
 /* 1 / i! */
 static const double TAYLOR[] = {1, 1, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,

@@ -3,7 +3,20 @@
  * Modes are taken GROUP at a time, so that their chains of dependent sums overlap; the last group is filled up with
  * modes that stay zero. */
 
-#define LANES (VECTOR_BYTES / (int)sizeof(REAL))
+#define LANES (VECTOR_BYTES / BYTES)
+#if LANES == 2
+#define EVEN 0, 2
+#define ODD 1, 3
+#elif LANES == 4
+#define EVEN 0, 2, 4, 6
+#define ODD 1, 3, 5, 7
+#elif LANES == 8
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15
+#else
+#define EVEN 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#endif
 #define VEC FN(vec)
 #define MASK FN(mask)
 #define SPACE FN(space)
@@ -37,13 +50,25 @@ INLINE VEC FN(exponential)(VEC x) {
     return FN(where)(high, (VEC){0} + (REAL)__builtin_inf(), (VEC)((MASK)(sum * power) & ~low));
 }
 
-/* The sum over the lanes, by halves. */
-INLINE REAL FN(total)(VEC x) {
-    REAL part[LANES];
-    memcpy(part, &x, VECTOR_BYTES);
-    for (int width = LANES / 2; width; width /= 2)
-        for (int i = 0; i < width; i++) part[i] += part[i + width];
-    return part[0];
+/* The sums of neighbours: of u in the lower half of what it returns, of v in the upper. */
+INLINE VEC FN(neighbours)(VEC u, VEC v) {
+#ifdef __clang__
+    return __builtin_shufflevector(u, v, EVEN) + __builtin_shufflevector(u, v, ODD);
+#else
+    return __builtin_shuffle(u, v, (MASK){EVEN}) + __builtin_shuffle(u, v, (MASK){ODD});
+#endif
+}
+
+/* The sums over the lanes of SUMS vectors, all at once; the vectors are used up. */
+INLINE void FN(totals)(VEC *parts, REAL *sums) {
+    int vectors = SUMS;
+    for (int lanes = LANES; lanes > 1; lanes /= 2)
+        if (vectors > 1) {
+            vectors /= 2;
+            for (int i = 0; i < vectors; i++) parts[i] = FN(neighbours)(parts[2 * i], parts[2 * i + 1]);
+        } else
+            parts[0] = FN(neighbours)(parts[0], parts[0]);
+    memcpy(sums, parts, SUMS * sizeof(REAL));
 }
 
 /* Numbers [row of a lane, mode] to vectors of lanes and back. */
@@ -190,7 +215,8 @@ INLINE void FN(backward_chunk)(SPACE *s, int64_t g, int steps, int real, int64_t
     for (int k = steps - 1; k >= 0; k--) {
         const REAL *b = s->b + k * s->modes + g, *c = s->c + k * s->modes + g;
         const VEC grad_y = s->y[k], dt = s->dt[k], drive = dt * s->x[k];
-        VEC grad_drive = s->grad_drive[k], grad_dt = s->grad_dt[k];
+        VEC grad_drive = s->grad_drive[k], grad_dt = s->grad_dt[k], parts[SUMS];
+        REAL sums[SUMS];
         for (int j = 0; j < GROUP; j++) {
             const VEC lambda = adjoint[j] + grad_y * c[j];
             adjoint[j] = s->kept[k][j] * lambda;
@@ -198,10 +224,13 @@ INLINE void FN(backward_chunk)(SPACE *s, int64_t g, int steps, int real, int64_t
             grad_drive += lambda * b[j];
             grad_dt += a[j] * of_exponent;
             grad_a[j] += dt * of_exponent;
-            if (j < real) {
-                of_b[k * stride + j] += FN(total)(lambda * drive);
-                of_c[k * stride + j] += FN(total)(grad_y * s->seen[k + 1][j]);
-            }
+            parts[j] = lambda * drive;
+            parts[GROUP + j] = grad_y * s->seen[k + 1][j];
+        }
+        FN(totals)(parts, sums);
+        for (int j = 0; j < real; j++) {
+            of_b[k * stride + j] += sums[j];
+            of_c[k * stride + j] += sums[GROUP + j];
         }
         s->grad_drive[k] = grad_drive;
         s->grad_dt[k] = grad_dt;
@@ -268,6 +297,8 @@ static void FN(selective_backward)(const call *c, int64_t slice, int64_t start, 
 }
 
 #undef LANES
+#undef EVEN
+#undef ODD
 #undef VEC
 #undef MASK
 #undef SPACE

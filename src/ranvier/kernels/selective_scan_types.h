@@ -3,6 +3,7 @@
  * An exponential is 2^n (1 + r + r^2/2! + ... r^DEGREE/DEGREE!) with |r| < 0.35; LN2_HIGH has so few bits that n
  * times it is exact, and adding ROUND leaves the nearest whole number in the low bits. */
 #define REAL float
+#define BYTES 4
 #define INTEGER int32_t
 #define DEGREE 7
 #define MANTISSA 23
@@ -14,6 +15,7 @@
 #define LN2_LOW 0x1.0bfbe8p-15f
 #include "selective_scan_body.h"
 #undef REAL
+#undef BYTES
 #undef INTEGER
 #undef DEGREE
 #undef MANTISSA
@@ -25,6 +27,7 @@
 #undef LN2_LOW
 
 #define REAL double
+#define BYTES 8
 #define INTEGER int64_t
 #define DEGREE 13
 #define MANTISSA 52
@@ -36,6 +39,7 @@
 #define LN2_LOW 0x1.a39ef35793c76p-33
 #include "selective_scan_body.h"
 #undef REAL
+#undef BYTES
 #undef INTEGER
 #undef DEGREE
 #undef MANTISSA
