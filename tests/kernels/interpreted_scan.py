@@ -1,19 +1,15 @@
 """The Triton kernels in Triton's interpreter, on CPU tensors; test_scan_triton.py runs this file in its own process."""
 
-import os
-import warnings
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from ranvier.kernels import scan_cuda, scan_layout
+from tests.kernels.without_gpu import launches_instead_of_c
 
 # The interpreter takes its time: chunks of eight steps are enough to go from one to the next.
 scan_cuda.CHUNK = scan_layout.CHUNK = 8
 from tests.kernels.scan_cases import ScanChecks  # noqa: E402 (lengths follow the chunk)
-
-assert os.environ.get("TRITON_INTERPRET") == "1", "Triton reads TRITON_INTERPRET when it is imported: set it to 1"
 
 
 @pytest.fixture
@@ -27,17 +23,4 @@ class TestTriton(ScanChecks):
 
 @pytest.fixture(scope="module", autouse=True)
 def _launches_instead_of_c() -> Iterator[None]:
-    launched = 0
-
-    def forward(*arguments):
-        nonlocal launched
-        launched += 1
-        return scan_cuda.forward(*arguments)
-
-    library = torch.library.Library("ranvier", "IMPL")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says once a process that an operator is overridden: so it is
-        library.impl("scan", forward, "CPU", allow_override=True)
-        library.impl("scan_backward", scan_cuda.backward, "CPU", allow_override=True)
-    yield
-    assert launched > 0
+    yield from launches_instead_of_c("scan", scan_cuda)

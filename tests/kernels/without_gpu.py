@@ -4,8 +4,10 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,6 +26,25 @@ def in_a_process(*arguments: str, **environment: str) -> None:
         timeout=300,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def launches_instead_of_c(op: str, kernels: ModuleType) -> Iterator[None]:
+    """In such a process, launch the Triton kernels of an op on CPU tensors, where C would serve: a fixture to be."""
+    assert os.environ.get("TRITON_INTERPRET") == "1", "Triton reads TRITON_INTERPRET when it is imported: set it to 1"
+    launched = 0
+
+    def forward(*arguments: Any) -> Any:
+        nonlocal launched
+        launched += 1
+        return kernels.forward(*arguments)
+
+    library = torch.library.Library("ranvier", "IMPL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says once a process that an operator is overridden: so it is
+        library.impl(op, forward, "CPU", allow_override=True)
+        library.impl(f"{op}_backward", kernels.backward, "CPU", allow_override=True)
+    yield
+    assert launched > 0
 
 
 def compiled(

@@ -39,23 +39,25 @@ typedef struct {
 #define PASTE(a, b, c) PASTE_(a, b, c)
 #define FN(name) PASTE(name, REAL, ISA)
 
+#define BODY "selective_scan_body.h"
+
 #define ISA baseline
 #define VECTOR_BYTES 16
-#include "selective_scan_types.h"
+#include "exponential_types.h"
 
 #ifdef RANVIER_X86
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 #define ISA avx2
 #define VECTOR_BYTES 32
-#include "selective_scan_types.h"
+#include "exponential_types.h"
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 #define ISA avx512
 #define VECTOR_BYTES 64
-#include "selective_scan_types.h"
+#include "exponential_types.h"
 #pragma GCC pop_options
 #endif
 

@@ -1,6 +1,6 @@
 /* Forward and recomputing backward for one type (REAL) and instruction set (ISA); see wkv.c. */
 
-#define LANES (VECTOR_BYTES / (int)sizeof(REAL))
+#define LANES (VECTOR_BYTES / BYTES)
 #define BLOCK (VECTORS * LANES)
 #define VEC FN(vec)
 #define MASK FN(mask)
