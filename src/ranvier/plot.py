@@ -1,12 +1,13 @@
 """Pictures of events, spikes and results; each function draws on the matplotlib axes that it is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,6 +39,13 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ranvier",
 }
 """Pass to `matplotlib.rc_context`; grounds are transparent, so that pictures sit on light and on dark paper."""
+
+
+def round_ticks(axis: Axis, said: Callable[[float], str]) -> None:
+    """Label a logarithmic axis at 1, 2, 5, 10 and so on, as people read them."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: said(value))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def frame_image(frame: Tensor) -> NDArray[np.uint8]:

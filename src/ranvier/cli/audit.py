@@ -68,17 +68,24 @@ def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dic
     gathered = [name for name, ways in times.paths.items() if ways.get("gather")]
     return {
         "neurons that fire": _firing(cost),
-        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps:,.0f} steps; the ANN of the same "
-        f"shape {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step, "
-        f"{cost.ann_energy_pj / cost.energy_pj:.1f} times as much",
+        "energy": f"{energy(cost.energy_pj * cost.steps)} a recording of {cost.steps:,.0f} steps" + _as_ann(cost),
         "constants": f"{cost.energy.mac} pJ a multiply-accumulate, {cost.energy.accumulate} pJ an accumulate (45 nm, "
-        f"Horowitz 2014); the membranes, left out as in published tables: {energy(cost.membrane_pj)}",
+        "Horowitz 2014)"
+        + (f"; the membranes, left out as in published tables: {energy(cost.membrane_pj)}" if cost.neurons else ""),
         "memory": f"weights {memory(4 * cost.parameters)}; beside them {memory(step)} for a step, {memory(whole)} for "
         "a recording at once",
         "latency of a step": f"{seconds(times.dense)} dense, {seconds(times.event_driven)} event-driven (batch 1; "
         + (f"sum of weight rows in {', '.join(gathered)}" if gathered else "every layer chose its dense way")
         + ")",
     }
+
+
+def _as_ann(cost: "Audit") -> str:
+    """Say what the same shape costs as an ANN, where it is not one already."""
+    if cost.energy_pj == cost.ann_energy_pj:
+        return ""
+    passes = f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
+    return f"; the ANN of the same shape {passes}, {cost.ann_energy_pj / cost.energy_pj:.1f} times as much"
 
 
 def _firing(cost: "Audit") -> str:

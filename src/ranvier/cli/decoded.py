@@ -87,17 +87,19 @@ class Decoded:
 
 def _draw_latencies(ax: Any, latencies: Latencies) -> None:
     from ranvier.colours import AMBER, INK
+    from ranvier.plot import round_ticks
 
     taken = np.flatnonzero(latencies.bins)
     first, last = int(taken[0]), int(taken[-1]) + 1
-    edges = 1e3 * SHORTEST_S * RATIO ** (np.arange(first, last + 1) - 0.5)
+    edges = SHORTEST_S * RATIO ** (np.arange(first, last + 1) - 0.5)
     ax.stairs(latencies.bins[first:last], edges, fill=True, color=AMBER)
     for percent in PERCENTILES:
-        at = 1e3 * latencies.percentile(percent)
+        at = latencies.percentile(percent)
         ax.axvline(at, color=INK, linewidth=0.8)
         ax.annotate(f" p{percent}", (at, 1), xycoords=("data", "axes fraction"), va="top", fontsize=8)
     ax.set_xscale("log")
-    ax.set_xlabel("latency of a bin (ms)")
+    round_ticks(ax.xaxis, seconds)
+    ax.set_xlabel("latency of a bin")
     ax.set_ylabel("bins")
 
 

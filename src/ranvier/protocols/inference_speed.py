@@ -15,8 +15,9 @@ from ranvier import models
 from ranvier.audit import audit
 from ranvier.carry import Carry
 from ranvier.models.decoder import NeuralDecoder
+from ranvier.plot import round_ticks
 from ranvier.protocols.bench import Bench
-from ranvier.protocols.shown import LOOKS, grouped, round_ticks
+from ranvier.protocols.shown import LOOKS, grouped
 from ranvier.quantity import count, memory
 from ranvier.recipes import Decoder
 from ranvier.recipes.protocols import InferenceSpeed
@@ -113,7 +114,7 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
             ax.plot(widths, [row["window_ms"] for row in same], alpha=0.3, **LOOKS[backbone])
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
-        round_ticks(ax.yaxis)
+        round_ticks(ax.yaxis, count)
         ax.set_xticks(widths, [str(width) for width in widths])
         ax.set_xlabel("width")
         ax.set_title(f"layers: {layers}; faint: {WINDOW_S:g} s run anew for each bin", weight="bold")

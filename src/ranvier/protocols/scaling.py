@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ranvier.models.decoder import NeuralDecoder, of_day
+from ranvier.plot import round_ticks
 from ranvier.protocols.bench import Bench, trainings
-from ranvier.protocols.shown import LOOKS, Rows, grouped, mean, r2, round_ticks
+from ranvier.protocols.shown import LOOKS, Rows, grouped, mean, r2
 from ranvier.quantity import count
 from ranvier.recipes.protocols import Scaling, some_days
 from ranvier.report.table import Table
@@ -107,8 +108,8 @@ def draw(figure: Figure, found: dict[str, Any]) -> None:
                 _draw_law(ax, law)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        round_ticks(ax.xaxis)
-        round_ticks(ax.yaxis)
+        round_ticks(ax.xaxis, count)
+        round_ticks(ax.yaxis, count)
         ax.set_xlabel(over)
     left.set_ylabel("1 - R²")
     left.set_title("of the widest, over days", weight="bold")

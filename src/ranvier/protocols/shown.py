@@ -4,11 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from matplotlib.axis import Axis
-from matplotlib.ticker import LogLocator, NullFormatter
-
 from ranvier.colours import AMBER, BLUE, INK
-from ranvier.quantity import count
 
 LOOKS: dict[str, dict[str, Any]] = {
     "gru": {"color": INK, "marker": "o"},
@@ -20,13 +16,6 @@ LOOKS: dict[str, dict[str, Any]] = {
 """The line of each backbone."""
 
 Rows = list[dict[str, Any]]
-
-
-def round_ticks(axis: Axis) -> None:
-    """Label a logarithmic axis at 1, 2, 5, 10 and so on, as plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(lambda value, _: count(value))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def grouped(rows: Iterable[dict[str, Any]], *keys: str) -> dict[Any, Rows]:
