@@ -22,7 +22,7 @@ LANES = {"full": ((8, 256), (1, 256)), "quick": ((2, 64),), "tiny": ((2, 3),)}
 LENGTHS = {"full": (128, 512, 1024, 4096), "quick": (128, 512), "tiny": (20,)}
 MODES = 16
 DOUBLING_UP_TO = 2 * 10**7
-"""Numbers in the states of all steps; autograd keeps some of that size for every round, 4 GB then."""
+"""Numbers in the states of all steps; autograd keeps some of that size for each of the log2 T rounds."""
 TARGET = 5.0
 """Over every rival on one core: what it gained when this was written, with a margin."""
 

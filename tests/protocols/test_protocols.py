@@ -54,9 +54,8 @@ def test_days_of_ones_own(tmp_path, capsys):
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["day"] for row in rows] == ["monday", "tuesday"]
     assert open_run(tmp_path / "out" / "gru-0-day-2").config.data.days == ("tuesday",)
-    assert (
-        main(["table", *(str(tmp_path / "out" / f"gru-0-{which}") for which in ("day-1", "day-2", "together"))]) == OK
-    )
+    runs = (str(tmp_path / "out" / f"gru-0-{which}") for which in ("day-1", "day-2", "together"))
+    assert main(["table", *runs]) == OK
     assert capsys.readouterr().out.count("| per_day") == 1
     assert main(["protocol", "single-session", "--data", str(tmp_path / "none")]) == USAGE
     assert "none" in capsys.readouterr().err

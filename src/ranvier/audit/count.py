@@ -29,9 +29,8 @@ def audit(net: nn.Module, x: Tensor, *, lengths: Tensor | None = None, energy: E
     count. A network that asks for them (`uses_lengths`) is given them.
 
     MACs of a layer = outputs x inputs that one output sums over, the zeros around a picture included, as in published
-    tables.
-    A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other is a
-    layer of its own with one MAC per value, and so is a product of two activations (`Product`). A layer that
+    tables. A batch norm that directly follows a convolution or linear layer folds into it and costs nothing; any other
+    is a layer of its own with one MAC per value, and so is a product of two activations (`Product`). A layer that
     multiplies outside of such modules says itself how often for one value of its output, as `macs`: S4D, RWKV, GRU,
     Mamba, attention. Neurons are counted as such; embeddings and the thresholds of `SpikingS4D` cost nothing; every
     other module that owns parameters is named in `Audit.uncounted`.

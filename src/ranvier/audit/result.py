@@ -83,6 +83,11 @@ class Audit:
         return sum(layer.ann_energy_pj for layer in self.layers)
 
     @property
+    def is_ann(self) -> bool:
+        """Whether every layer multiplies, so that both energies are one."""
+        return not any(layer.multiplication_free for layer in self.layers)
+
+    @property
     def membrane_pj(self) -> float:
         """Energy of one MAC per neuron, the update of the membranes in a step.
 

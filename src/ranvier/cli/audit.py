@@ -82,7 +82,7 @@ def _sentences(cost: "Audit", times: "Latency", *, step: int, whole: int) -> dic
 
 def _as_ann(cost: "Audit") -> str:
     """Say what the same shape costs as an ANN, where it is not one already."""
-    if cost.energy_pj == cost.ann_energy_pj:
+    if cost.is_ann:
         return ""
     passes = f"{energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
     return f"; the ANN of the same shape {passes}, {cost.ann_energy_pj / cost.energy_pj:.1f} times as much"

@@ -21,7 +21,7 @@ def summary(result: Mapping[str, Any], task: Task, cost: Audit, *, note: str) ->
         mark, said = expected["value"], f"expected {task.shown(expected['value'])}, {expected['source']}"
     joule, unit = energy(cost.energy_pj * cost.steps).split()
     ann = f"as an ANN {energy(cost.ann_energy_pj)} in one pass, {energy(cost.ann_energy_pj * cost.steps)} on every step"
-    if cost.energy_pj == cost.ann_energy_pj:
+    if cost.is_ann:
         ann = "every layer multiplies"
     name, meter = f"{task.metric_name}, held out", page.meter(score, mark) if task.percent else ""
     value, _, unit_of_score = task.shown(score).partition(" ")

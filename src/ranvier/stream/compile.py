@@ -64,7 +64,7 @@ def compiled(net: NeuralDecoder, program: Program, x: Tensor) -> tuple[Tensor, d
     return program.affine(compiler.layer(net.readout, z), net.y_std, net.y_mean), compiler.memory
 
 
-def _stack(compiler: Compiler, layers: Stack, x: Tensor) -> Tensor:
+def _stack(compiler: Compiler, layers: Stack | nn.Sequential, x: Tensor) -> Tensor:
     for layer in layers:
         x = compiler.layer(layer, x)
     return x
@@ -145,13 +145,7 @@ def _attention(compiler: Compiler, layer: Attention, x: Tensor) -> Tensor:
 
 def _transformer_block(compiler: Compiler, block: TransformerBlock, x: Tensor) -> Tensor:
     x = compiler.program.add(compiler.layer(block.attention, compiler.layer(block.attention_norm, x)), x)
-    return compiler.program.add(_mlp(compiler, block.mlp, compiler.layer(block.mlp_norm, x)), x)
-
-
-def _mlp(compiler: Compiler, layers: nn.Sequential, x: Tensor) -> Tensor:
-    for layer in layers:
-        x = compiler.layer(layer, x)
-    return x
+    return compiler.program.add(compiler.layer(block.mlp, compiler.layer(block.mlp_norm, x)), x)
 
 
 def _gelu(compiler: Compiler, layer: nn.GELU, x: Tensor) -> Tensor:
@@ -180,7 +174,7 @@ def _each(value: Parameter, x: Tensor) -> Tensor:
 
 LAYERS: dict[type[nn.Module], Callable[..., Tensor]] = {
     Stack: _stack,
-    nn.Sequential: _mlp,
+    nn.Sequential: _stack,
     Residual: _residual,
     nn.Dropout: _transparent,
     TiedDropout: _transparent,
